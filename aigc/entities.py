@@ -1,0 +1,210 @@
+"""The nouns of the domain: plain, frozen, free of any wire or storage type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = [
+    "CategoryAffinity",
+    "Event",
+    "Item",
+    "ItemContent",
+    "Neighbour",
+    "Preferences",
+    "Profile",
+    "Recommendation",
+    "RecommendedItem",
+    "SourceShare",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemContent:
+    """The bytes of an item's picture or sound.
+
+    Attributes:
+        media_type: An IANA media type, such as ``image/png``.
+        data: The encoded file, as it was received.
+    """
+
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is recommended or generated.
+
+    Attributes:
+        id: The caller's own identifier, unique in the catalogue.
+        kind: ``text``, ``image`` or ``audio``, or a name of the caller's own such as ``movie``.
+        title: One line that a reader recognises the item by.
+        text: The body, where there is one.
+        categories: Names the item can be filtered by.
+        tags: Free keywords, part of the text embedding.
+        author: Who made it.
+        language: A BCP 47 tag, empty when unknown.
+        created_ms: When the item came into being, milliseconds since the epoch, UTC.
+        hidden: True keeps the item in the catalogue and out of every answer.
+        generated: True for an item that a model made.
+        attributes: Further named strings, kept and returned as they are.
+        content: The item's picture or sound; None when it has none or when it was not asked for.
+    """
+
+    id: str
+    kind: str = "text"
+    title: str = ""
+    text: str = ""
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    author: str = ""
+    language: str = ""
+    created_ms: int = 0
+    hidden: bool = False
+    generated: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    content: ItemContent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An immutable record of one action of a user on an item.
+
+    Attributes:
+        id: The idempotency key: a second event of the same id changes nothing.
+        user_id: Who acted.
+        item_id: On what.
+        type: A key of the settings' event weights, such as ``view``, ``like`` or ``rating``.
+        time_ms: When it happened, milliseconds since the epoch, UTC.
+        value: The stars of a ``rating``, the seconds of a ``watch``; None when the type says it all.
+        recommendation_id: The answer that led to the action, empty when none did.
+        text: What the user wrote, for a ``comment``.
+    """
+
+    id: str
+    user_id: str
+    item_id: str
+    type: str
+    time_ms: int
+    value: float | None = None
+    recommendation_id: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a user declared, as opposed to what was seen of them.
+
+    Attributes:
+        user_id: Whose wishes these are.
+        interests: Category name → weight in (0, 1].
+        dislikes: Categories never to recommend.
+        allow_generated: False keeps generated items out of this user's answers.
+        allow_personalisation: False makes every answer the one a stranger would get.
+    """
+
+    user_id: str
+    interests: Mapping[str, float] = field(default_factory=dict)
+    dislikes: tuple[str, ...] = ()
+    allow_generated: bool = True
+    allow_personalisation: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryAffinity:
+    """How much a user's behaviour leans to a category.
+
+    Attributes:
+        category: The category's name.
+        weight: Share of the user's decayed positive weight, in [0, 1]; shares sum to 1.
+        events: How many events the weight rests on.
+    """
+
+    category: str
+    weight: float
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """State derived from a user's events and declarations.
+
+    Attributes:
+        user_id: Whose profile it is.
+        affinities: Strongest first.
+        embedding: ``embedding_size`` floats of unit length, empty when no event has an embedded item.
+        preferences: What the user declared.
+        event_count: Events the profile rests on.
+        first_event_ms: Time of the oldest of them, 0 when there is none.
+        last_event_ms: Time of the newest of them, 0 when there is none.
+    """
+
+    user_id: str
+    affinities: tuple[CategoryAffinity, ...]
+    embedding: tuple[float, ...]
+    preferences: Preferences
+    event_count: int
+    first_event_ms: int
+    last_event_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceShare:
+    """What one source contributed to an item's score; the shares of an item sum to 1."""
+
+    source: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An item of the user's history, or a similar user, that caused a recommendation.
+
+    Attributes:
+        id: The item's or user's id.
+        title: The item's title, empty for a user.
+        kind: ``item`` or ``user``.
+        share: Part of the score that this neighbour explains, in [0, 1].
+    """
+
+    id: str
+    title: str
+    kind: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedItem:
+    """One row of an answer; ``shares`` and ``neighbours`` are filled when an explanation was asked for."""
+
+    item_id: str
+    title: str
+    kind: str
+    score: float
+    generated: bool = False
+    shares: tuple[SourceShare, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """An answer to Recommend.
+
+    Attributes:
+        id: To be quoted by the events that it leads to.
+        user_id: Whom it was made for.
+        items: Best first; fewer than asked for when the candidates ran out.
+        strategy: The recipe that made it.
+        experiment: The A/B split that chose the recipe, empty when none did.
+        snapshot: The version of the data it was made from.
+        models: Model name → version.
+    """
+
+    id: str
+    user_id: str
+    items: tuple[RecommendedItem, ...]
+    strategy: str
+    experiment: str
+    snapshot: str
+    models: Mapping[str, str] = field(default_factory=dict)
