@@ -1,0 +1,63 @@
+"""Behaviour: events stored for good, and counted in the next answer, when the call returns."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from aigc.entities import Event
+from aigc.errors import InvalidInputError
+from aigc.profiles.weights import EventWeights
+from aigc.services.limits import Limits
+from aigc.store.sql import SqlStore
+
+__all__ = ["Behaviour"]
+
+_SKEW_MS = 86_400_000
+
+
+class Behaviour:
+    """Records events. The Engine learns of them from the store's commit hook, before a caller is answered."""
+
+    def __init__(self, store: SqlStore, weights: EventWeights, limits: Limits) -> None:
+        """Args: store: the truth; weights: the known event types; limits: what a call may hold."""
+        self._store = store
+        self._weights = weights
+        self._limits = limits
+
+    def record(self, events: Sequence[Event]) -> list[bool]:
+        """Store events and wait; True at i when events[i] is new, False when its id was known.
+
+        Raises:
+            InvalidInputError: Names the first wrong field; nothing is written then.
+            ResourceExhaustedError: The queue or the disk is full.
+        """
+        return self.submit(events).result()
+
+    def submit(self, events: Sequence[Event]) -> Future[list[bool]]:
+        """As :meth:`record`, without waiting."""
+        self._limits.check_count(events, "events")
+        latest = time.time() * 1000 + _SKEW_MS
+        for i, event in enumerate(events):
+            self.check(event, f"events[{i}]", latest)
+        return self._store.submit_events(events)
+
+    def check(self, event: Event, path: str, latest_ms: float) -> None:
+        """Raise InvalidInputError naming the first wrong field of an event under ``path``."""
+        limits = self._limits
+        limits.check_id(event.id, f"{path}.id")
+        limits.check_id(event.user_id, f"{path}.user_id")
+        limits.check_id(event.item_id, f"{path}.item_id")
+        self._weights.check_type(event.type, f"{path}.type")
+        if event.value is not None and not math.isfinite(event.value):
+            raise InvalidInputError(f"{path}.value is {event.value}; give a finite number", field=f"{path}.value")
+        if not 0 <= event.time_ms <= latest_ms:
+            raise InvalidInputError(
+                f"{path}.time is {event.time_ms} ms since 1970; give a time from then to a day from now",
+                field=f"{path}.time",
+            )
+        if event.recommendation_id:
+            limits.check_id(event.recommendation_id, f"{path}.recommendation_id")
+        limits.check_text(event.text, f"{path}.text")

@@ -1,0 +1,159 @@
+"""Everything of one data directory, wired together: what the server, the command line and the tests open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aigc.errors import ConflictError, CorruptDataError
+from aigc.index.snapshot import SnapshotFolder
+from aigc.profiles.weights import EventWeights
+from aigc.recommend.live import Live
+from aigc.recommend.strategy_book import StrategyBook
+from aigc.recommend.train import TrainProgress, train
+from aigc.recommend.train_options import TrainOptions
+from aigc.services.admin import Admin
+from aigc.services.answer_log import AnswerLog
+from aigc.services.behaviour import Behaviour
+from aigc.services.catalog import Catalog
+from aigc.services.limits import Limits
+from aigc.services.profiles import Profiles
+from aigc.services.recommender import Recommender
+from aigc.services.watcher import Watcher
+from aigc.store.base import EventBatch
+from aigc.store.sql import SqlStore, open_store
+
+__all__ = ["Platform", "PlatformOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformOptions:
+    """What can be chosen when a data directory is opened.
+
+    Attributes:
+        store_url: A database; empty for SQLite inside the data directory.
+        weights: The known event types.
+        train: What a build trains.
+        limits: What a call may hold.
+        keep_snapshots: Snapshots left on disk after a build.
+        poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
+        read_only: Open beside a running server; every write is refused.
+        verify: Compare the snapshot's files with their checksums before serving.
+    """
+
+    store_url: str = ""
+    weights: EventWeights = field(default_factory=EventWeights)
+    train: TrainOptions = field(default_factory=TrainOptions)
+    limits: Limits = field(default_factory=Limits)
+    keep_snapshots: int = 3
+    poll_ms: int = 0
+    read_only: bool = False
+    verify: bool = True
+
+
+class Platform:
+    """The services over one store and one Engine. Close it when done."""
+
+    def __init__(self, home: Path, store: SqlStore, options: PlatformOptions) -> None:
+        """Wire the services; :meth:`open` is the way in."""
+        self.home = home
+        self.options = options
+        self.store = store
+        self.snapshots = SnapshotFolder(home / "snapshots")
+        self.strategies = StrategyBook(home / "strategies")
+        self.live = Live(store, self.snapshots, options.weights)
+        self.catalog = Catalog(store, self.live, options.limits)
+        self.behaviour = Behaviour(store, options.weights, options.limits)
+        self.profiles = Profiles(store, self.live, options.weights, options.limits)
+        self._log = None if options.read_only else AnswerLog(store)
+        self.recommender = Recommender(self.live, self.strategies, options.limits, self._log)
+        self._building = threading.Lock()
+        self._refusal: CorruptDataError | None = None
+        self._watcher: Watcher | None = None
+        self.admin = Admin(store, self.live, self.snapshots, self.strategies, self.build, self.problems)
+
+    @classmethod
+    def open(cls, home: Path, options: PlatformOptions | None = None) -> Platform:
+        """Open, or begin, a data directory and serve its published snapshot.
+
+        A snapshot that does not verify is refused, and the newest older one that does is served instead.
+
+        Raises:
+            ConflictError: Another process holds the store.
+            CorruptDataError: There are snapshots, and none verifies; names the file of the published one.
+            InvalidInputError: A strategy file is invalid.
+        """
+        options = options or PlatformOptions()
+        home.mkdir(parents=True, exist_ok=True)
+        url = options.store_url or f"sqlite:///{home / 'aigc.sqlite'}"
+        store = open_store(url, read_only=options.read_only)
+        try:
+            platform = cls(home, store, options)
+            if not options.read_only:
+                store.on_events = platform._on_events
+            platform._serve_newest()
+            if options.poll_ms:
+                platform._watcher = Watcher(
+                    platform.live, platform.snapshots, platform.strategies, poll_ms=options.poll_ms
+                )
+        except BaseException:
+            store.close()
+            raise
+        return platform
+
+    def build(self) -> Iterator[TrainProgress]:
+        """Train and publish a snapshot of what is stored; one at a time.
+
+        Raises:
+            ConflictError: A build runs already.
+        """
+        if not self._building.acquire(blocking=False):
+            raise ConflictError(
+                "a snapshot is being built already; wait for it to end", reason="BUILD_RUNNING"
+            )
+        try:
+            yield from train(
+                self.store,
+                self.snapshots,
+                self.options.train,
+                self.options.weights,
+                keep=self.options.keep_snapshots,
+            )
+        finally:
+            self._building.release()
+
+    def problems(self) -> tuple[str, ...]:
+        """What an operator should look at, each in one sentence."""
+        refused = (str(self._refusal),) if self._refusal else ()
+        return refused + (self._watcher.problems() if self._watcher else ())
+
+    def close(self) -> None:
+        """Finish what is queued and release the store."""
+        if self._watcher is not None:
+            self._watcher.close()
+        if self._log is not None:
+            self._log.close()
+        self.store.close()
+
+    def _serve_newest(self) -> None:
+        published = self.snapshots.current_id()
+        if not published:
+            self.live.open_empty()
+            return
+        try:
+            self.live.publish(published, verify=self.options.verify)
+            return
+        except CorruptDataError as error:
+            self._refusal = error
+        for older in reversed([i for i in self.snapshots.ids() if i != published]):
+            try:
+                self.live.publish(older, verify=self.options.verify)
+                return
+            except CorruptDataError:
+                continue
+        raise self._refusal
+
+    def _on_events(self, batch: EventBatch) -> None:
+        self.live.apply_events(batch)

@@ -1,0 +1,202 @@
+"""Recommendation, similarity and search over what is serving now."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigc.entities import Recommendation, RecommendedItem
+from aigc.errors import InvalidInputError, NotFoundError
+from aigc.kernel import Query
+from aigc.recommend.explain import ranked_items
+from aigc.recommend.live import Live, Serving
+from aigc.recommend.request import RecommendRequest, SearchRequest
+from aigc.recommend.search import find
+from aigc.recommend.similar import SIMILAR
+from aigc.recommend.strategy_book import Choice, StrategyBook
+from aigc.services.answer_log import AnswerLog
+from aigc.services.limits import Limits
+
+__all__ = ["Recommender"]
+
+
+class Recommender:
+    """Answers from the Engine; thread-safe, reads nothing from the store."""
+
+    def __init__(self, live: Live, strategies: StrategyBook, limits: Limits, log: AnswerLog | None) -> None:
+        """Args: live: what serves; strategies: the recipes; limits: what a call may hold; log: keeps the answers."""
+        self._live = live
+        self._strategies = strategies
+        self._limits = limits
+        self._log = log
+        self._similar_plan = SIMILAR.plan()
+
+    def recommend(self, request: RecommendRequest) -> Recommendation:
+        """One answer.
+
+        Raises:
+            InvalidInputError: Names the field, the value and what is allowed.
+            NotFoundError: No such strategy.
+        """
+        self._check(request, "")
+        return self._answer([request], self._strategies.choose(request.strategy, request.user_id))[0]
+
+    def recommend_batch(self, requests: Sequence[RecommendRequest]) -> list[Recommendation]:
+        """Many answers, in the order of the requests; one Engine call for each strategy among them."""
+        self._limits.check_count(requests, "requests")
+        by_choice: dict[str, tuple[Choice, list[int]]] = {}
+        for i, request in enumerate(requests):
+            self._check(request, f"requests[{i}].")
+            choice = self._strategies.choose(request.strategy, request.user_id)
+            by_choice.setdefault(f"{choice.experiment}\0{choice.strategy.name}", (choice, []))[1].append(i)
+        answers: list[Recommendation | None] = [None] * len(requests)
+        for choice, rows in by_choice.values():
+            for row, answer in zip(rows, self._answer([requests[r] for r in rows], choice), strict=True):
+                answers[row] = answer
+        return [answer for answer in answers if answer is not None]
+
+    def similar_items(
+        self, item_id: str, n: int, *, categories: Sequence[str] = (), kinds: Sequence[str] = ()
+    ) -> list[RecommendedItem]:
+        """Items near one item, by content and by what the same users liked.
+
+        Raises:
+            NotFoundError: No such item.
+        """
+        self._limits.check_id(item_id, "item_id")
+        self._limits.check_n(n)
+        serving = self._live.serving
+        if serving.state.item_row(item_id) < 0:
+            raise NotFoundError(
+                f"item {item_id!r} is not in the catalogue", reason="ITEM_NOT_FOUND", metadata={"item_id": item_id}
+            )
+        query = Query(
+            now_ms=int(time.time() * 1000),
+            n=n,
+            context_item=item_id,
+            categories=list(categories),
+            kinds=list(kinds),
+            personalised=False,
+        )
+        results = self._live.engine.recommend([query], self._similar_plan)
+        return ranked_items(results, 0, SIMILAR, explain=False)
+
+    def similar_users(self, user_id: str, n: int) -> list[tuple[str, float]]:
+        """Users whose positive histories overlap with this one's, with their similarity in (0, 1], best first."""
+        self._limits.check_id(user_id, "user_id")
+        self._limits.check_n(n)
+        users, scores = self._live.engine.similar_users(user_id, n)
+        return list(zip(users, scores.tolist(), strict=True))
+
+    def search(self, request: SearchRequest) -> list[RecommendedItem]:
+        """Items nearest to words or to an embedding; the score is the cosine.
+
+        Raises:
+            InvalidInputError: Neither or both were given, or the embedding is of another size or not finite.
+        """
+        self._limits.check_n(request.n)
+        self._limits.check_names(request.categories, "categories")
+        self._limits.check_names(request.kinds, "kinds")
+        serving = self._live.serving
+        return find(self._live.engine, serving, self._search_vector(serving, request), request)
+
+    def _search_vector(self, serving: Serving, request: SearchRequest) -> NDArray[np.float32]:
+        if bool(request.text) == bool(request.vector):
+            raise InvalidInputError("give either text or vector to search by, not both or neither", field="query")
+        if serving.manifest is None or serving.encoder is None:
+            raise NotFoundError(
+                "there is no snapshot to search yet; build one with `aigc train` or BuildSnapshot",
+                reason="NO_SNAPSHOT",
+            )
+        if request.text:
+            self._limits.check_text(request.text, "text")
+            return serving.encoder.encode_text([request.text])
+        size = serving.encoder.embedding_size
+        if len(request.vector) != size:
+            raise InvalidInputError(
+                f"vector has {len(request.vector)} numbers; this catalogue's embeddings have {size}",
+                field="vector",
+                reason="WRONG_DIMENSION",
+            )
+        vector = np.array([request.vector], np.float32)
+        norm = float(np.linalg.norm(vector))
+        if not (math.isfinite(norm) and norm > 0):
+            raise InvalidInputError("vector must be finite and not all zero", field="vector")
+        return vector / np.float32(norm)
+
+    def _answer(self, requests: Sequence[RecommendRequest], choice: Choice) -> list[Recommendation]:
+        serving = self._live.serving
+        now_ms = int(time.time() * 1000)
+        queries = self._queries(serving, requests, choice, now_ms)
+        results = self._live.engine.recommend(queries, choice.plan)
+        answers = []
+        for i, request in enumerate(requests):
+            answer = Recommendation(
+                id=secrets.token_hex(12),
+                user_id=request.user_id,
+                items=tuple(ranked_items(results, i, choice.strategy, explain=request.explain)),
+                strategy=choice.strategy.name,
+                experiment=choice.experiment,
+                snapshot=serving.snapshot_id,
+                models=serving.models,
+            )
+            if self._log is not None:
+                self._log.add(answer, now_ms)
+            answers.append(answer)
+        return answers
+
+    def _queries(
+        self, serving: Serving, requests: Sequence[RecommendRequest], choice: Choice, now_ms: int
+    ) -> list[Query]:
+        strategy = choice.strategy
+        vector_limit = max((s.limit for s in strategy.sources if s.kind == "vector"), default=0)
+        near: list[tuple[NDArray[np.uint32], NDArray[np.float32]] | None] = [None] * len(requests)
+        if vector_limit and serving.index is not None:
+            vectors, present = self._live.engine.user_vectors(
+                [r.user_id if r.personalised else "" for r in requests],
+                history_limit=strategy.history_limit,
+                half_life_days=strategy.half_life_days,
+            )
+            if present.any() and vectors.shape[1] == serving.state.embedding_size:
+                rows, scores = serving.index.search(vectors, vector_limit)
+                for i in np.flatnonzero(present).tolist():
+                    good = rows[i] >= 0
+                    near[i] = rows[i][good].astype(np.uint32), scores[i][good]
+        return [
+            Query(
+                now_ms=now_ms,
+                user_id=r.user_id,
+                n=r.n,
+                categories=list(r.categories),
+                kinds=list(r.kinds),
+                allow=list(r.allow),
+                deny=list(r.deny),
+                context_item=r.context_item,
+                exclude_seen=r.exclude_seen,
+                personalised=r.personalised,
+                explain=r.explain,
+                diversity=r.diversity,
+                vector_rows=found[0] if found else None,
+                vector_scores=found[1] if found else None,
+            )
+            for r, found in zip(requests, near, strict=True)
+        ]
+
+    def _check(self, request: RecommendRequest, path: str) -> None:
+        limits = self._limits
+        limits.check_n(request.n, f"{path}n")
+        if request.user_id:
+            limits.check_id(request.user_id, f"{path}user_id")
+        if request.context_item:
+            limits.check_id(request.context_item, f"{path}context_item_id")
+        limits.check_names(request.categories, f"{path}categories")
+        limits.check_names(request.kinds, f"{path}kinds")
+        limits.check_names(request.allow, f"{path}allow_item_ids")
+        limits.check_names(request.deny, f"{path}deny_item_ids")
+        if request.diversity is not None:
+            limits.check_share(request.diversity, f"{path}diversity")
