@@ -1,0 +1,89 @@
+# Everything from a bare clone: `make demo` shows the product, `make test` tests it. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := .tools/bin
+EXTRAS ?= dev
+BUF_VERSION := v1.75.0
+KERNEL := CMakeLists.txt $(shell find csrc -name '*.h' -o -name '*.cpp' 2>/dev/null)
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Create .venv, install everything, build the C++ kernel
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# The kernel is built by the install; --no-build-isolation keeps its build folder valid between calls.
+$(VENV)/.installed: $(BIN)/uv pyproject.toml setup.py $(KERNEL)
+	@echo "· installing Python packages and building the kernel (the first time takes a minute or two)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python "setuptools>=77" "pybind11>=3.0" "cmake>=3.24"
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation -e ".[$(EXTRAS)]"
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Import, train, serve, recommend, learn from an event; DATA=DIR runs it on MovieLens
+	$(BIN)/python -m demo $(if $(DATA),--data $(DATA))
+
+.PHONY: test
+test: setup ## Run the tests (those that need PostgreSQL, shared data or a tool skip with the reason)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: check
+check: setup $(TOOLS)/buf ## Lint, types, formats, import rule, protos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.h' 'csrc/*.cpp')
+	$(TOOLS)/buf lint
+	tools/check_breaking.sh $(TOOLS)/buf
+	$(BIN)/python tools/generate_stubs.py --check
+
+.PHONY: format
+format: setup ## Rewrite Python and C++ in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp')
+
+.PHONY: proto
+proto: setup ## Generate aigc/v1 from proto/
+	$(BIN)/python tools/generate_stubs.py
+
+.PHONY: test-cpp
+test-cpp: setup ## C++ tests under ASAN+UBSAN and under TSAN (needs GoogleTest)
+	for sanitizer in address,undefined thread; do \
+	  build=build/$${sanitizer%%,*}; \
+	  PATH="$(abspath $(BIN)):$$PATH" cmake -S . -B $$build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAIGC_BUILD_TESTS=ON \
+	    -DAIGC_SANITIZE=$$sanitizer -DPython_EXECUTABLE=$(abspath $(BIN))/python >/dev/null; \
+	  PATH="$(abspath $(BIN)):$$PATH" cmake --build $$build --target aigc_tests -j 2; \
+	  $$build/aigc_tests --gtest_brief=1; \
+	done
+
+.PHONY: bench
+bench: EXTRAS := dev,bench
+bench: ## Run the benchmarks; each prints a ratio against a named peer
+	@rm -f $(VENV)/.installed; $(MAKE) --no-print-directory setup EXTRAS=$(EXTRAS)
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+$(TOOLS)/buf:
+	@command -v go >/dev/null || { echo "make check needs Go to build buf: install it, or put buf into $(TOOLS)/"; exit 1; }
+	GOBIN=$(abspath $(TOOLS)) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+
+$(TOOLS)/grpcurl:
+	GOBIN=$(abspath $(TOOLS)) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+
+.PHONY: tools
+tools: $(TOOLS)/buf $(TOOLS)/grpcurl ## Build buf and grpcurl with Go
+
+.PHONY: clean
+clean: ## Remove what was built; data directories stay
+	rm -rf build dist .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output *.egg-info aigc/_kernel*.so
