@@ -133,6 +133,8 @@ class State:
         embedding_size: int,
         verify: bool = True,
     ) -> None: ...
+    @property
+    def embedding_size(self) -> int: ...
     def apply_events(
         self,
         user_ids: Sequence[str],

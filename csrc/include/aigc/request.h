@@ -1,0 +1,44 @@
+// One query on one state, resolved to rows: what the sources and the filters work on.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "aigc/plan.h"
+#include "aigc/state.h"
+
+namespace aigc {
+
+struct WeightedItem {
+  std::uint32_t row;
+  float weight;
+};
+
+class Request {
+ public:
+  Request(const State& state, const Plan& plan, const Query& query);
+
+  // May this item be in the answer?
+  bool passes(std::uint32_t row) const;
+
+  const State& state;
+  const Plan& plan;
+  const Query& query;
+  UserView user;
+  bool personal = false;  // the user's own history counts
+  std::vector<WeightedItem> history;  // decayed, oldest first, the context item last
+  std::uint32_t context = kNoRow;
+
+  // Σ weight · embedding over the history, of unit length; empty when there is none.
+  const std::vector<float>& vector() const;
+
+ private:
+  std::vector<std::uint32_t> rows_of(const std::vector<std::string>& ids) const;
+
+  std::vector<std::uint32_t> allow_, deny_;
+  std::vector<std::uint8_t> wanted_categories_, disliked_categories_, wanted_kinds_;
+  mutable std::vector<float> vector_;
+  mutable bool vector_made_ = false;
+};
+
+}  // namespace aigc

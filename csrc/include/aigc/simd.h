@@ -1,0 +1,29 @@
+// Instruction sets: what this processor has, and which one the kernels use.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace aigc {
+
+enum class SimdLevel { kGeneric = 0, kAvx2 = 1, kAvx512 = 2 };
+
+// The levels that this processor can run, lowest first.
+std::vector<std::string> simd_levels();
+
+// The level in use: the highest there is, unless AIGC_SIMD or set_simd_level says otherwise.
+SimdLevel simd_level();
+std::string simd_level_name();
+
+// Throws std::invalid_argument for a level that is unknown or that this processor lacks.
+void set_simd_level(const std::string& name);
+
+// Inner product of two float32 vectors of length d.
+float dot(const float* a, const float* b, std::size_t d);
+
+// out[j] = largest of out[j] and inner product of `vector` with rows[j], for `count` rows of length d.
+void max_dots(const float* vector, const float* const* rows, std::size_t count, std::size_t d,
+              float* out);
+
+}  // namespace aigc
