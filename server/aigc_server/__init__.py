@@ -1,0 +1,1 @@
+"""The transport: gRPC servers, converters, settings and the command line."""
