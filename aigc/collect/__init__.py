@@ -1,1 +1,1 @@
-
+"""Readers: files → items and events, with every refused row accounted for."""

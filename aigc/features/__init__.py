@@ -1,1 +1,1 @@
-
+"""Content → embeddings, behind one interface."""

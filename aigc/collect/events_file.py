@@ -1,0 +1,86 @@
+"""Events from a CSV, TSV or JSONL file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from aigc.collect.columns import EVENT_FIELDS, map_columns
+from aigc.collect.parse import BadValueError, parse_id, parse_number, parse_time_ms
+from aigc.collect.rejects import Rejects
+from aigc.collect.table import Progress, open_table
+from aigc.entities import Event
+
+__all__ = ["read_events"]
+
+
+def read_events(
+    path: Path,
+    rejects: Rejects,
+    *,
+    columns: Mapping[str, str] | None = None,
+    event_type: str = "",
+    encoding: str = "utf-8",
+    progress: Progress | None = None,
+) -> tuple[dict[str, str], Iterator[Event]]:
+    """The mapping that was settled on, and the events.
+
+    A row without an id gets one made of its user, item, type, time and value, so that importing the file again changes
+    nothing. A row without a type is a ``rating`` when the file has a value column, else a ``view``.
+
+    Args:
+        path: The file.
+        rejects: Told of each refused row.
+        columns: Field → column, where the names do not say it.
+        event_type: The type of every event, where the file has no such column.
+        encoding: Of the file.
+        progress: Told of bytes read.
+
+    Raises:
+        InvalidInputError: No column can be the user, the item or the time; names the columns and the flag.
+    """
+    names, rows = open_table(path, rejects, encoding=encoding, progress=progress)
+    mapping = map_columns(names, EVENT_FIELDS, ["user_id", "item_id", "time_ms"], columns or {}, path)
+    default_type = event_type or ("rating" if "value" in mapping else "view")
+    user_c, item_c, time_c = mapping["user_id"], mapping["item_id"], mapping["time_ms"]
+    id_c, type_c, value_c = mapping.get("id"), mapping.get("type"), mapping.get("value")
+    text_c, answer_c = mapping.get("text"), mapping.get("recommendation_id")
+
+    def events() -> Iterator[Event]:
+        for line, row in rows:
+            column = user_c
+            try:
+                user_id = parse_id(row.get(user_c))
+                column = item_c
+                item_id = parse_id(row.get(item_c))
+                column = time_c
+                time_ms = parse_time_ms(row.get(time_c))
+                if time_ms < 0:
+                    raise BadValueError("is before 1970")
+                value = None
+                if value_c and row.get(value_c) not in (None, ""):
+                    column = value_c
+                    value = parse_number(row[value_c])
+                kind = str(row.get(type_c) or default_type).strip() if type_c else default_type
+                if id_c:
+                    column = id_c
+                    event_id = parse_id(row.get(id_c))
+                else:
+                    key = f"{user_id}\x1f{item_id}\x1f{kind}\x1f{time_ms}\x1f{value}".encode()
+                    event_id = "f-" + hashlib.blake2b(key, digest_size=12).hexdigest()
+            except BadValueError as error:
+                rejects.add(line, column, row.get(column), str(error))
+                continue
+            yield Event(
+                event_id,
+                user_id,
+                item_id,
+                kind,
+                time_ms,
+                value,
+                str(row.get(answer_c) or "") if answer_c else "",
+                str(row.get(text_c) or "") if text_c else "",
+            )
+
+    return mapping, events()

@@ -1,0 +1,95 @@
+"""IDX files (LeCun's format of MNIST), plain or gzipped: pictures, and the labels found beside them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import IO, cast
+
+from PIL import Image
+
+from aigc.collect.rejects import Rejects
+from aigc.entities import Item, ItemContent
+from aigc.errors import InvalidInputError, NotFoundError
+
+__all__ = ["find_idx", "read_idx"]
+
+_IMAGES = 0x00000803
+_LABELS = 0x00000801
+_MAX_SIDE = 4096
+
+
+def find_idx(path: Path) -> list[Path]:
+    """The image files of a folder, or the one that ``path`` is; empty when there is none."""
+    candidates = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [p for p in candidates if p.is_file() and "idx3" in p.name]
+
+
+def read_idx(path: Path, rejects: Rejects, *, limit: int = 0) -> Iterator[Item]:
+    """Pictures as items of kind ``image``; the label, if there is a file of labels, is the category.
+
+    Args:
+        path: A file such as ``train-images-idx3-ubyte.gz``.
+        rejects: Told when the file ends early.
+        limit: Pictures at most; 0 for all.
+
+    Raises:
+        InvalidInputError: The file is no IDX file of pictures, or has another number of labels.
+        NotFoundError: No such file.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} is no file", reason="FILE_NOT_FOUND")
+    labels = _read_labels(path)
+    stem = path.name.split("-images")[0].split(".")[0]
+    with _open(path) as file:
+        try:
+            magic, count, height, width = struct.unpack(">4i", file.read(16))
+        except (struct.error, OSError, EOFError) as error:
+            raise InvalidInputError(f"{path} is no IDX file ({error})", field="path") from error
+        if magic != _IMAGES or count < 0 or not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
+            raise InvalidInputError(
+                f"{path} is no IDX file of pictures: its header says {magic:#x}, {count} of {height} × {width}",
+                field="path",
+            )
+        if labels is not None and len(labels) != count:
+            raise InvalidInputError(f"{path} has {count} pictures and {len(labels)} labels beside it", field="path")
+        for i in range(min(count, limit) if limit else count):
+            try:
+                pixels = file.read(height * width)
+            except (OSError, EOFError):
+                pixels = b""
+            if len(pixels) < height * width:
+                rejects.add(i, "", path.name, f"the file ends before picture {i} of {count}")
+                return
+            target = io.BytesIO()
+            Image.frombytes("L", (width, height), pixels).save(target, "PNG")
+            yield Item(
+                id=f"{stem}-{i:05d}",
+                kind="image",
+                title=f"{stem} {i}",
+                categories=(str(labels[i]),) if labels is not None else (),
+                content=ItemContent("image/png", target.getvalue()),
+            )
+
+
+def _read_labels(images: Path) -> bytes | None:
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    stem = name.removesuffix(".gz")
+    for candidate in dict.fromkeys(chain([name], [stem, f"{stem}.gz"])):
+        path = images.with_name(candidate)
+        if path == images or not path.is_file():
+            continue
+        with _open(path) as file:
+            head = file.read(8)
+            if len(head) == 8 and struct.unpack(">2i", head)[0] == _LABELS:
+                return file.read(struct.unpack(">2i", head)[1])
+        raise InvalidInputError(f"{path} is no IDX file of labels", field="path")
+    return None
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

@@ -1,0 +1,81 @@
+"""Which encoder a catalogue gets, and how a saved one is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from aigc.entities import Item, ItemContent
+from aigc.errors import CorruptDataError
+from aigc.features.base import Encoder
+from aigc.features.blend import BlendedEncoder
+from aigc.features.image import ImageEncoder
+from aigc.features.saved import read_json
+from aigc.features.text import TextEncoder, item_words, tokens
+
+__all__ = ["fit_encoder", "load_encoder"]
+
+Contents = Callable[[Sequence[str]], Iterator[tuple[str, ItemContent]]]
+
+# Titles that only number their items ("digit-0017") say nothing that a picture does not.
+_TEXT_WEIGHT = 1.0
+_IMAGE_WEIGHT = 1.0
+
+
+def fit_encoder(
+    items: Sequence[Item], contents: Contents, *, text_size: int = 64, image_size: int = 64, seed: int = 0
+) -> Encoder:
+    """Fit the modalities that the catalogue has: text, pictures, or both side by side.
+
+    Args:
+        items: The catalogue, without contents.
+        contents: Gives the contents of those among the ids that have one, a few at a time.
+        text_size: Length of the text block.
+        image_size: Length of the picture block.
+        seed: Of the decompositions.
+    """
+    pictures = (c.data for _, c in contents([i.id for i in items]) if c.media_type.startswith("image/"))
+    first = list(islice(pictures, 1))
+    parts: list[tuple[str, float, Encoder]] = []
+    if first:
+
+        def all_pictures() -> Iterator[bytes]:
+            yield from first
+            yield from pictures
+
+        parts.append(("image", _IMAGE_WEIGHT, ImageEncoder.fit(all_pictures(), image_size, seed)))
+    if not parts or _has_shared_words(items):
+        parts.insert(0, ("text", _TEXT_WEIGHT, TextEncoder.fit(items, text_size, seed)))
+    return BlendedEncoder(parts)
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """Open what an encoder saved.
+
+    Raises:
+        CorruptDataError: A file is missing or broken, or of an encoder that this version lacks.
+    """
+    settings = read_json(folder)
+    name = settings.get("encoder")
+    if name == TextEncoder.name:
+        return TextEncoder.load(folder)
+    if name == ImageEncoder.name:
+        return ImageEncoder.load(folder)
+    if name == BlendedEncoder.name:
+        return BlendedEncoder([(part, weight, load_encoder(folder / part)) for part, weight in settings["parts"]])
+    raise CorruptDataError(
+        f"{folder / 'encoder.json'} is of encoder {name!r}, which this version does not have; upgrade aigc or build a "
+        "new snapshot with `aigc train`",
+        reason="SNAPSHOT_FORMAT",
+    )
+
+
+def _has_shared_words(items: Sequence[Item]) -> bool:
+    """Do words connect items at all? A word does that stands in at least two, but not in half of them."""
+    seen: dict[str, int] = {}
+    for item in items:
+        for token in set(tokens(item_words(item))):
+            seen[token] = seen.get(token, 0) + 1
+    useful = {t for t, n in seen.items() if 2 <= n <= max(2, len(items) // 2) and not t.isdigit()}
+    return any(t in useful for item in items[:1000] for t in tokens(item_words(item)))
