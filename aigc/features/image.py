@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.decomposition import PCA
 
 from aigc.entities import Item
 from aigc.features.saved import read_arrays, unit_rows, version_of, write_arrays
@@ -58,6 +57,9 @@ class ImageEncoder:
     @classmethod
     def fit(cls, pictures: Iterable[bytes], embedding_size: int = 64, seed: int = 0) -> ImageEncoder:
         """Fit on the first pictures that decode, 10,000 at most."""
+        # Slow to import, and needed for fitting only.
+        from sklearn.decomposition import PCA
+
         rows: list[NDArray[np.float32]] = []
         for data in pictures:
             pixels = decode_pixels(data)

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from aigc.entities import Item
 from aigc.features.saved import read_arrays, read_json, unit_rows, version_of, write_arrays
@@ -59,6 +57,10 @@ class TextEncoder:
     @classmethod
     def fit(cls, items: Sequence[Item], embedding_size: int = 64, seed: int = 0) -> TextEncoder:
         """Fit on a catalogue; one too small for ``embedding_size`` directions leaves the rest at zero."""
+        # Slow to import, and needed for fitting only.
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         documents = [item_words(item) for item in items]
         vectorizer = TfidfVectorizer(
             analyzer=tokens, max_features=_MAX_FEATURES, min_df=2 if len(items) > 1000 else 1, sublinear_tf=True

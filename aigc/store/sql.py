@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from aigc.store.faults import translated
 from aigc.store.lock import StoreLock
 from aigc.store.migrate import check_schema, upgrade_schema
 from aigc.store.paging import next_token, token_start
-from aigc.store.schema import contents, events, items, preferences, recommendations
+from aigc.store.schema import contents, events, items, metadata, preferences, recommendations
 from aigc.store.writer import GroupCommit
 
 __all__ = ["SqlStore", "open_store"]
@@ -306,6 +307,27 @@ class SqlStore:
                 events=connection.scalar(select(func.count()).select_from(events)) or 0,
                 users=connection.scalar(select(func.count(events.c.user_id.distinct()))) or 0,
             )
+
+    # --- whole tables, for backup -------------------------------------------------------------------
+
+    @property
+    def table_names(self) -> list[str]:
+        """The tables of the schema."""
+        return [table.name for table in metadata.sorted_tables]
+
+    def dump_table(self, name: str) -> Iterator[dict[str, Any]]:
+        """Every row of a table, in order of its primary key, a thousand at a time in memory."""
+        table = metadata.tables[name]
+        query = select(table).order_by(*table.primary_key.columns)
+        with translated(self._where), self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=1000).execute(query).mappings():
+                yield dict(row)
+
+    def load_table(self, name: str, entries: Iterator[dict[str, Any]]) -> None:
+        """Insert rows that :meth:`dump_table` gave, their numbers included."""
+        table = metadata.tables[name]
+        while batch := list(islice(entries, 1000)):
+            self._write(lambda c, batch=batch: c.execute(insert(table), batch), size=len(batch)).result()
 
     def close(self) -> None:
         """See :class:`Store`."""

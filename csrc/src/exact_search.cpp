@@ -120,7 +120,7 @@ void scan_single(TopK& heap, const float* base, std::size_t n, std::size_t d, co
 void write(TopK& heap, std::size_t k, std::int64_t* rows, float* scores) {
   const auto& best = heap.sorted();
   for (std::size_t j = 0; j < k; ++j) {
-    rows[j] = j < best.size() ? best[j].row : -1;
+    rows[j] = j < best.size() ? static_cast<std::int64_t>(best[j].row) : -1;
     scores[j] = j < best.size() ? best[j].score : -std::numeric_limits<float>::infinity();
   }
 }

@@ -32,6 +32,7 @@ class TopK {
 
   // A score that does not exceed this, of a row higher than all before, cannot enter.
   float threshold() const {
+    if (k_ == 0) return std::numeric_limits<float>::infinity();
     return entries_.size() < k_ ? -std::numeric_limits<float>::infinity() : entries_.front().score;
   }
 

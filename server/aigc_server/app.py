@@ -1,0 +1,149 @@
+"""The one composition root: settings → platform → gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from aigc.errors import ConflictError
+from aigc.profiles.weights import EventWeights
+from aigc.services.platform import Platform, PlatformOptions
+from aigc.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    profile_service_pb2,
+    profile_service_pb2_grpc,
+    recommendation_service_pb2,
+    recommendation_service_pb2_grpc,
+)
+from aigc_server.credentials import server_credentials
+from aigc_server.interceptors.admission import Admission
+from aigc_server.interceptors.calls import CallInterceptor
+from aigc_server.metrics import Metrics
+from aigc_server.servicers.admin import AdminServicer
+from aigc_server.servicers.catalog import CatalogServicer
+from aigc_server.servicers.event import EventServicer
+from aigc_server.servicers.profile import ProfileServicer
+from aigc_server.servicers.recommendation import RecommendationServicer
+from aigc_server.settings import Settings
+
+__all__ = ["SERVICES", "App", "open_platform"]
+
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (admin_service_pb2, "AdminService"),
+        (catalog_service_pb2, "CatalogService"),
+        (event_service_pb2, "EventService"),
+        (profile_service_pb2, "ProfileService"),
+        (recommendation_service_pb2, "RecommendationService"),
+    )
+)
+
+
+def open_platform(settings: Settings, home: Path, *, read_only: bool = False, watch: bool = False) -> Platform:
+    """The data directory as these settings want it."""
+    return Platform.open(
+        home,
+        PlatformOptions(
+            store_url=settings.store.url,
+            weights=EventWeights(dict(settings.events.weights)),
+            train=settings.train,
+            limits=settings.limits,
+            keep_snapshots=settings.snapshots.keep,
+            poll_ms=settings.snapshots.poll_ms if watch else 0,
+            read_only=read_only,
+            verify=settings.snapshots.verify,
+        ),
+    )
+
+
+class App:
+    """A server over one platform. Call everything from one event loop."""
+
+    def __init__(self, platform: Platform, settings: Settings) -> None:
+        """Build the server; nothing listens before :meth:`start`."""
+        self.settings = settings.server
+        self.platform = platform
+        self.metrics = Metrics()
+        self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
+        self.health = health_aio.HealthServicer()
+        self.port = 0
+        self.metrics_port = 0
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor(self.admission, self.metrics, self.settings.default_deadline_ms)],
+            options=[
+                ("grpc.max_receive_message_length", self.settings.max_message_bytes),
+                ("grpc.max_send_message_length", self.settings.max_message_bytes),
+                # A second server on the port is an error, not a lottery.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._register()
+
+    async def start(self) -> None:
+        """Listen, and report SERVING.
+
+        Raises:
+            ConflictError: The port is taken.
+            InvalidInputError: A TLS file is wrong.
+        """
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(self.settings.workers, "call"))
+        credentials = server_credentials(self.settings.tls)
+        listen = self.settings.listen
+        try:
+            self.port = (
+                self._server.add_secure_port(listen, credentials)
+                if credentials
+                else self._server.add_insecure_port(listen)
+            )
+        except RuntimeError as error:
+            raise ConflictError(
+                f"server.listen {listen} cannot be used; end what uses the port (`ss -ltnp`), or give another with "
+                "--listen HOST:PORT",
+                reason="PORT_IN_USE",
+                metadata={"listen": listen},
+            ) from error
+        if self.settings.metrics_listen:
+            self.metrics_port = self.metrics.serve(self.settings.metrics_listen)
+        await self._server.start()
+        for name in ("", *SERVICES):
+            await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self) -> None:
+        """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
+        await self.health.enter_graceful_shutdown()
+        await self._server.stop(self.settings.drain_ms / 1000)
+        self.metrics.close()
+        await asyncio.to_thread(self.platform.close)
+
+    def _register(self) -> None:
+        platform, server = self.platform, self._server
+        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(platform.catalog), server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
+        profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
+        recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
+            RecommendationServicer(platform.recommender), server
+        )
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
+        names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
+        self.metrics.gauge("aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows)
+        self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+
+    def _snapshot_age(self) -> float:
+        manifest = self.platform.live.serving.manifest
+        return time.time() - manifest.created_ms / 1000 if manifest else 0.0

@@ -1,0 +1,1 @@
+"""Wire types ↔ domain types, one file a resource."""

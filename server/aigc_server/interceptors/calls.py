@@ -1,0 +1,120 @@
+"""The one interceptor around every call of ours; health and reflection pass untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import grpc
+import structlog
+from grpc_status import rpc_status
+
+from aigc.errors import AigcError
+from aigc_server.errors import code_of, rich_status
+from aigc_server.interceptors.admission import Admission
+from aigc_server.metrics import Metrics
+
+__all__ = ["CallInterceptor"]
+
+_OURS = "/aigc."
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Admission → deadline → the call → errors as rich status → one line of log → metrics."""
+
+    def __init__(self, admission: Admission, metrics: Metrics, default_deadline_ms: int) -> None:
+        """Args: default_deadline_ms: for unary calls that bring none."""
+        self._admission = admission
+        self._metrics = metrics
+        self._default_s = default_deadline_ms / 1000
+        self._log = structlog.get_logger("aigc.call")
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """Wrap the method's handler."""
+        handler = cast(Any, await continuation(handler_call_details))
+        method = cast(str, handler_call_details.method)
+        if handler is None or not method.startswith(_OURS):
+            return cast(grpc.RpcMethodHandler, handler)
+
+        async def unary(request: Any, context: Any) -> Any:
+            behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+            async with self._around(method, context):
+                remaining = context.time_remaining()
+                limit = remaining if remaining is not None else (None if handler.request_streaming else self._default_s)
+                async with asyncio.timeout(limit):
+                    return await behaviour(request, context)
+
+        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+            behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            async with self._around(method, context), asyncio.timeout(context.time_remaining()):
+                async for response in behaviour(request, context):
+                    yield response
+
+        make = {
+            (False, False): grpc.unary_unary_rpc_method_handler,
+            (True, False): grpc.stream_unary_rpc_method_handler,
+            (False, True): grpc.unary_stream_rpc_method_handler,
+            (True, True): grpc.stream_stream_rpc_method_handler,
+        }[(handler.request_streaming, handler.response_streaming)]
+        return make(
+            cast(Any, stream if handler.response_streaming else unary),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    @asynccontextmanager
+    async def _around(self, method: str, context: Any) -> AsyncIterator[None]:
+        started = time.perf_counter()
+        code, reason = grpc.StatusCode.OK, ""
+        request_id = next((v for k, v in context.invocation_metadata() or () if k == "x-request-id"), "")
+        try:
+            async with self._admission.turn():
+                remaining = context.time_remaining()
+                if remaining is not None and remaining <= 0:
+                    raise TimeoutError
+                self._metrics.in_flight.inc()
+                try:
+                    yield
+                finally:
+                    self._metrics.in_flight.dec()
+        except TimeoutError:
+            code, reason = grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
+            error = AigcError("the deadline passed before the work was done; give more time or ask for less", reason=reason)
+            await context.abort_with_status(rpc_status.to_status(rich_status(error, code)))
+        except AigcError as error:
+            code, reason = code_of(error), error.reason
+            await context.abort_with_status(rpc_status.to_status(rich_status(error)))
+        except (asyncio.CancelledError, GeneratorExit):
+            code, reason = grpc.StatusCode.CANCELLED, "CANCELLED"
+            raise
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            code, reason = grpc.StatusCode.INTERNAL, "INTERNAL"
+            request_id = request_id or uuid.uuid4().hex
+            self._log.exception("unexpected error", method=method, request_id=request_id)
+            hidden = AigcError(
+                f"something unexpected happened; the server's log has it under request id {request_id}",
+                metadata={"request_id": request_id},
+            )
+            await context.abort_with_status(rpc_status.to_status(rich_status(hidden)))
+        finally:
+            elapsed = time.perf_counter() - started
+            self._metrics.observe(method, code.name, reason, elapsed)
+            self._log.info(
+                "call",
+                method=method,
+                code=code.name,
+                reason=reason,
+                ms=round(elapsed * 1000, 3),
+                peer=context.peer(),
+                request_id=request_id or uuid.uuid4().hex,
+            )

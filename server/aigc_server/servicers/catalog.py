@@ -1,0 +1,99 @@
+"""CatalogService."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aigc.errors import InvalidInputError
+from aigc.services.catalog import Catalog
+from aigc.v1 import catalog_service_pb2 as pb
+from aigc.v1 import catalog_service_pb2_grpc as pb_grpc
+from aigc_server.converters.item import MASK_PATHS, item_from_proto, item_to_proto
+
+__all__ = ["CatalogServicer"]
+
+_REPORTED = 1000
+
+
+class CatalogServicer(pb_grpc.CatalogServiceServicer):
+    """Items over gRPC."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """Args: catalog: what is called."""
+        self._catalog = catalog
+
+    async def UpsertItems(self, request: pb.UpsertItemsRequest, context: Any) -> pb.UpsertItemsResponse:  # noqa: N802
+        """See the proto."""
+        items = [item_from_proto(item, f"items[{i}]") for i, item in enumerate(request.items)]
+        await asyncio.to_thread(self._catalog.upsert, items)
+        return pb.UpsertItemsResponse(upserted_count=len({item.id for item in items}))
+
+    async def ImportItems(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.ImportItemsRequest], context: Any
+    ) -> pb.ImportItemsResponse:
+        """See the proto."""
+        response, index = pb.ImportItemsResponse(), 0
+        async for request in request_iterator:
+            good = []
+            for proto in request.items:
+                try:
+                    item = item_from_proto(proto, f"items[{index}]")
+                    self._catalog.check(item, f"items[{index}]")
+                    good.append(item)
+                except InvalidInputError as error:
+                    response.rejected_count += 1
+                    if len(response.rejected) < _REPORTED:
+                        response.rejected.add(
+                            index=index, item_id=proto.id[:256], field=error.field, reason=error.message[:500]
+                        )
+                index += 1
+            await asyncio.to_thread(self._catalog.upsert, good)
+            response.accepted_count += len(good)
+        return response
+
+    async def GetItem(self, request: pb.GetItemRequest, context: Any) -> pb.GetItemResponse:  # noqa: N802
+        """See the proto."""
+        items = await asyncio.to_thread(self._catalog.get, [request.item_id], with_content=request.include_content)
+        return pb.GetItemResponse(item=item_to_proto(items[0]))
+
+    async def BatchGetItems(self, request: pb.BatchGetItemsRequest, context: Any) -> pb.BatchGetItemsResponse:  # noqa: N802
+        """See the proto."""
+        items = await asyncio.to_thread(
+            self._catalog.get, list(request.item_ids), with_content=request.include_content
+        )
+        return pb.BatchGetItemsResponse(items=[item_to_proto(i) for i in items])
+
+    async def ListItems(self, request: pb.ListItemsRequest, context: Any) -> pb.ListItemsResponse:  # noqa: N802
+        """See the proto."""
+        page = await asyncio.to_thread(
+            self._catalog.list,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            kind=request.kind,
+            category=request.category,
+            include_hidden=not request.visible_only,
+        )
+        return pb.ListItemsResponse(
+            items=[item_to_proto(i) for i in page.items], next_page_token=page.next_page_token, total_size=page.total
+        )
+
+    async def UpdateItem(self, request: pb.UpdateItemRequest, context: Any) -> pb.UpdateItemResponse:  # noqa: N802
+        """See the proto."""
+        mask = [MASK_PATHS.get(path, path) for path in request.update_mask.paths]
+        item = await asyncio.to_thread(self._catalog.update, item_from_proto(request.item, "item"), mask)
+        return pb.UpdateItemResponse(item=item_to_proto(item))
+
+    async def DeleteItem(self, request: pb.DeleteItemRequest, context: Any) -> pb.DeleteItemResponse:  # noqa: N802
+        """See the proto."""
+        await asyncio.to_thread(self._catalog.get, [request.item_id])
+        await asyncio.to_thread(self._catalog.delete, [request.item_id])
+        return pb.DeleteItemResponse()
+
+    async def BatchDeleteItems(  # noqa: N802
+        self, request: pb.BatchDeleteItemsRequest, context: Any
+    ) -> pb.BatchDeleteItemsResponse:
+        """See the proto."""
+        deleted = await asyncio.to_thread(self._catalog.delete, list(request.item_ids))
+        return pb.BatchDeleteItemsResponse(deleted_count=deleted)
