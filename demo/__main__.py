@@ -90,7 +90,9 @@ def recommend(channel: grpc.Channel, user: str, n: int) -> recommendation_servic
     stub.Recommend(recommendation_service_pb2.RecommendRequest(user_id=user, n=n), timeout=5)
     started = time.perf_counter()
     answer = stub.Recommend(recommendation_service_pb2.RecommendRequest(user_id=user, n=n, explain=True), timeout=5)
-    print(f"   Recommend(user_id={user!r}, n={n}): {len(answer.items)} items in {1e3 * (time.perf_counter() - started):.1f} ms")
+    print(
+        f"   Recommend(user_id={user!r}, n={n}): {len(answer.items)} items in {1e3 * (time.perf_counter() - started):.1f} ms"
+    )
     return answer
 
 
@@ -144,7 +146,9 @@ def digits(demo: Demo, output: Path) -> bool:
     right = sum(world.labels[i.item_id] in VISITOR_TASTE for i in taste.items)
     fives = sum(world.labels[i.item_id] == 5 for i in after.items)
     fives_before = sum(world.labels[i.item_id] == 5 for i in before.items)
-    print(f"\n{right} of {len(taste.items)} recommendations for 'visitor' are {first}s or {second}s (by chance: 2 of 10).")
+    print(
+        f"\n{right} of {len(taste.items)} recommendations for 'visitor' are {first}s or {second}s (by chance: 2 of 10)."
+    )
     print(f"One like took the newcomer's fives from {fives_before} to {fives} of {len(after.items)}.")
     return right >= 9 and fives > fives_before
 
@@ -192,11 +196,15 @@ def main() -> int:
         kept = arguments.output / "home"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.move(demo.home, kept)
-    print(f"\n{'It worked' if good else 'It did NOT work as promised'}, in {time.perf_counter() - started:.0f} s. Try next:")
+    print(
+        f"\n{'It worked' if good else 'It did NOT work as promised'}, in {time.perf_counter() - started:.0f} s. Try next:"
+    )
     who = "1" if arguments.data else "visitor"
     home = os.path.relpath(kept)
     print(f"  .venv/bin/aigc recommend --user {who} --explain --home {home}")
-    print(f"  .venv/bin/aigc serve --home {home}        # then, from any language: aigc.v1.RecommendationService/Recommend")
+    print(
+        f"  .venv/bin/aigc serve --home {home}        # then, from any language: aigc.v1.RecommendationService/Recommend"
+    )
     print("  .venv/bin/aigc import --help              # your own items and events")
     return 0 if good else 1
 

@@ -74,9 +74,7 @@ def _tastes(rng: np.random.Generator, labels: NDArray[np.int64]) -> list[tuple[s
     return [(f"user-{u:03d}", (int(a), int(b))) for u, (a, b) in enumerate(pairs)]
 
 
-def _pick(
-    rng: np.random.Generator, labels: NDArray[np.int64], taste: tuple[int, int], count: int
-) -> NDArray[np.int64]:
+def _pick(rng: np.random.Generator, labels: NDArray[np.int64], taste: tuple[int, int], count: int) -> NDArray[np.int64]:
     liked = np.flatnonzero(np.isin(labels, taste))
     chosen = rng.choice(liked, count, replace=False)
     stray = rng.random(count) < 0.1

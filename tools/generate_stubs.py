@@ -61,7 +61,7 @@ def main() -> int:
             return 0
         differing = filecmp.cmpfiles(fresh, STUBS, names, shallow=False)
         if differing[1] or differing[2]:
-            print(f"stale stubs: {', '.join(differing[1] + differing[2])}; run `make proto`", file=sys.stderr)  # noqa: T201
+            print(f"stale stubs: {', '.join(differing[1] + differing[2])}; run `make proto`", file=sys.stderr)
             return 1
     return 0
 

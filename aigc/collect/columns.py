@@ -70,9 +70,9 @@ def map_columns(
     mapping = dict(given)
     for field, known in fields.items():
         if field not in mapping:
-            column = next((plain[k] for k in known if k in plain and plain[k] not in mapping.values()), None)
-            if column is not None:
-                mapping[field] = column
+            free = [plain[k] for k in known if k in plain and plain[k] not in mapping.values()]
+            if free:
+                mapping[field] = free[0]
     for field in required:
         if field not in mapping:
             raise InvalidInputError(

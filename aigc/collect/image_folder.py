@@ -51,15 +51,17 @@ def read_images(path: Path, rejects: Rejects, *, limit: int = 0) -> Iterator[Ite
         if limit and taken >= limit:
             return
     if not taken and not rejects.total:
-        raise NotFoundError(
-            f"{path} holds no picture ({', '.join(sorted(_SUFFIXES))})", reason="FILE_NOT_FOUND"
-        )
+        raise NotFoundError(f"{path} holds no picture ({', '.join(sorted(_SUFFIXES))})", reason="FILE_NOT_FOUND")
 
 
 def _item(name: str, content: ItemContent, caption: dict[str, Any]) -> Item:
     parent = PurePosixPath(name).parent.name
     titles = [str(caption[k]) for k in ("title", "en", "zh", "name") if isinstance(caption.get(k), str)]
-    tags = [t for k in ("tags", "keywords", "keywords_en", "keywords_zh", "en_keywords", "zh_keywords") for t in split_names(caption.get(k))]
+    tags = [
+        t
+        for k in ("tags", "keywords", "keywords_en", "keywords_zh", "en_keywords", "zh_keywords")
+        for t in split_names(caption.get(k))
+    ]
     category = caption.get("category") or caption.get("group") or parent
     sub = caption.get("subgroup")
     return Item(
@@ -143,7 +145,9 @@ def _captions(folder: Path, rejects: Rejects) -> dict[str, dict[str, Any]]:
             except ValueError:
                 rejects.add(f"captions.jsonl:{number}", "", line, "is no JSON")
                 continue
-            key = next((entry[k] for k in ("file", "path", "image", "id", "code") if isinstance(entry.get(k), str)), None)
+            key = next(
+                (entry[k] for k in ("file", "path", "image", "id", "code") if isinstance(entry.get(k), str)), None
+            )
             if key is not None:
                 captions[PurePosixPath(key).name] = entry
     return captions

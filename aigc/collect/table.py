@@ -53,7 +53,9 @@ def _lines(path: Path, rejects: Rejects, encoding: str, progress: Progress | Non
     try:
         "".encode(encoding)
     except LookupError:
-        raise InvalidInputError(f"encoding {encoding!r} is not known; try utf-8, gb18030 or utf-16", field="encoding") from None
+        raise InvalidInputError(
+            f"encoding {encoding!r} is not known; try utf-8, gb18030 or utf-16", field="encoding"
+        ) from None
     done = number = 0
     with path.open("rb") as file:
         while raw := file.readline(_MAX_LINE + 1):
@@ -70,7 +72,9 @@ def _lines(path: Path, rejects: Rejects, encoding: str, progress: Progress | Non
             try:
                 text = raw.decode(encoding)
             except UnicodeDecodeError as error:
-                rejects.add(number, "", raw[max(0, error.start - 10) : error.start + 10], f"is not {encoding} (see --encoding)")
+                rejects.add(
+                    number, "", raw[max(0, error.start - 10) : error.start + 10], f"is not {encoding} (see --encoding)"
+                )
                 continue
             if "\0" in text:
                 rejects.add(number, "", text[:80], "holds a NUL character")
@@ -119,9 +123,7 @@ def _delimited(
     return names, rows()
 
 
-def _json_lines(
-    path: Path, lines: Iterator[tuple[int, str]], rejects: Rejects
-) -> tuple[list[str], Iterator[Row]]:
+def _json_lines(path: Path, lines: Iterator[tuple[int, str]], rejects: Rejects) -> tuple[list[str], Iterator[Row]]:
     def rows() -> Iterator[Row]:
         for number, text in lines:
             if not text.strip():

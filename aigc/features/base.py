@@ -24,11 +24,19 @@ class Encoder(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """See the class."""
+        ...
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """See the class."""
+        ...
+
     @property
-    def embedding_size(self) -> int: ...
+    def embedding_size(self) -> int:
+        """See the class."""
+        ...
 
     def encode(self, items: Sequence[Item]) -> NDArray[np.float32]:
         """(len(items), embedding_size) float32, rows of unit length; a row of zeros where there is nothing to encode.

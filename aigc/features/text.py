@@ -86,7 +86,9 @@ class TextEncoder:
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See :class:`Encoder`."""
-        indptr, indices, counts = [0], [], []
+        indptr: list[int] = [0]
+        indices: list[int] = []
+        counts: list[int] = []
         for text in texts:
             row: dict[int, int] = {}
             for token in tokens(text):

@@ -136,9 +136,7 @@ class SnapshotFolder:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(check, sorted(manifest.files.items(), key=lambda e: -int(e[1]["bytes"]))))
         arrays = {
-            Path(name).stem: _map(folder / name)
-            for name in manifest.files
-            if name.endswith(".npy") and "/" not in name
+            Path(name).stem: _map(folder / name) for name in manifest.files if name.endswith(".npy") and "/" not in name
         }
         return OpenSnapshot(folder, manifest, arrays)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -14,7 +15,7 @@ from aigc.kernel import exact_search
 __all__ = ["GRAPH_THRESHOLD", "VectorIndex", "build_neighbours"]
 
 GRAPH_THRESHOLD = 50_000
-"""Items from which the graph is built: below it the exact scan answers one query sooner (benchmarks/vector_index.py)."""
+"""From this many items the graph is built: below it the exact scan answers one query sooner."""
 
 _FILE = "items.faiss"
 _LINKS = 24
@@ -24,7 +25,7 @@ _BREADTH = 96
 class VectorIndex:
     """Searches the embeddings of a snapshot by inner product; immutable, safe from many threads."""
 
-    def __init__(self, embeddings: NDArray[np.float32], graph: faiss.Index | None) -> None:
+    def __init__(self, embeddings: NDArray[np.float32], graph: Any) -> None:
         """Args: embeddings: (n, d) float32 of unit rows; graph: a FAISS index over the same rows, or None."""
         self._embeddings = embeddings
         self._graph = graph
@@ -34,7 +35,7 @@ class VectorIndex:
         """Write the graph for ``embeddings`` into ``folder``; nothing is written below ``threshold`` rows."""
         n, d = embeddings.shape
         if n >= threshold:
-            graph = faiss.IndexHNSWFlat(d, _LINKS, faiss.METRIC_INNER_PRODUCT)
+            graph: Any = faiss.IndexHNSWFlat(d, _LINKS, faiss.METRIC_INNER_PRODUCT)
             graph.hnsw.efConstruction = _BREADTH
             graph.add(embeddings)
             faiss.write_index(graph, str(folder / _FILE))
@@ -49,7 +50,7 @@ class VectorIndex:
         path = folder / _FILE
         if not path.exists():
             return cls(embeddings, None)
-        graph = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        graph: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         if (graph.ntotal, graph.d) != embeddings.shape:
             raise CorruptDataError(
                 f"{path} holds {graph.ntotal} vectors of {graph.d} dimensions, the snapshot's embeddings are "
@@ -93,7 +94,7 @@ def build_neighbours(
     if len(filled) < 2:
         return offsets, np.empty(0, np.uint32), np.empty(0, np.float32)
     base = np.ascontiguousarray(embeddings[filled])
-    index: faiss.Index = faiss.IndexFlatIP(d)
+    index: Any = faiss.IndexFlatIP(d)
     if len(filled) >= GRAPH_THRESHOLD:
         cells = int(4 * np.sqrt(len(filled)))
         index = faiss.IndexIVFFlat(index, d, cells, faiss.METRIC_INNER_PRODUCT)

@@ -35,7 +35,7 @@ class Experiment:
             point -= share
             if point < 0:
                 return strategy
-        return next(reversed(self.arms))
+        return list(self.arms)[-1]
 
 
 def read_experiment(path: Path, strategies: Collection[str]) -> Experiment | None:

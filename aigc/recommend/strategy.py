@@ -144,7 +144,9 @@ def _validate(path: Path, strategy: Strategy) -> None:
         _one_of(path, f"sources[{i}].kind", s.kind, _KINDS)
         if (s.kind == "item_item") != bool(s.model):
             raise _invalid(
-                path, f"sources[{i}].model", f"is {s.model!r} for kind {s.kind!r}: item_item needs one, others have none"
+                path,
+                f"sources[{i}].model",
+                f"is {s.model!r} for kind {s.kind!r}: item_item needs one, others have none",
             )
         _within(path, f"sources[{i}].weight", s.weight, 0, math.inf)
         _within(path, f"sources[{i}].limit", s.limit, 1, 10_000)

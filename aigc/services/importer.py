@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
 
 from aigc.entities import Event, Item
 from aigc.errors import InvalidInputError
@@ -14,7 +14,6 @@ from aigc.services.catalog import Catalog
 
 __all__ = ["ImportCount", "Importer"]
 
-T = TypeVar("T")
 _EVENTS = 1000
 _ITEMS = 500
 _ITEM_BYTES = 8_000_000
@@ -32,7 +31,9 @@ class ImportCount:
 class Importer:
     """Writes through the same services as the API, so that the same rules hold."""
 
-    def __init__(self, catalog: Catalog, behaviour: Behaviour, reject: Callable[[str, InvalidInputError], None]) -> None:
+    def __init__(
+        self, catalog: Catalog, behaviour: Behaviour, reject: Callable[[str, InvalidInputError], None]
+    ) -> None:
         """Args: reject: told of each entry that is refused, by its id, with the reason."""
         self._catalog = catalog
         self._behaviour = behaviour
@@ -60,7 +61,9 @@ class Importer:
 
     def events(self, events: Iterable[Event]) -> ImportCount:
         """Record all events; those known by their id are counted and change nothing."""
-        count, batch, waiting = ImportCount(), [], []
+        count = ImportCount()
+        batch: list[Event] = []
+        waiting: list[Future[list[bool]]] = []
         latest_ms = time.time() * 1000 + 86_400_000
 
         def settle(keep: int) -> None:

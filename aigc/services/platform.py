@@ -110,9 +110,7 @@ class Platform:
             ConflictError: A build runs already.
         """
         if not self._building.acquire(blocking=False):
-            raise ConflictError(
-                "a snapshot is being built already; wait for it to end", reason="BUILD_RUNNING"
-            )
+            raise ConflictError("a snapshot is being built already; wait for it to end", reason="BUILD_RUNNING")
         try:
             yield from train(
                 self.store,

@@ -102,5 +102,5 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _bytes(value: object) -> dict[str, str]:
-    return {"base64": base64.b64encode(bytes(value)).decode()}  # type: ignore[arg-type]
+def _bytes(value: bytes) -> dict[str, str]:
+    return {"base64": base64.b64encode(value).decode()}

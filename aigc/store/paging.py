@@ -32,7 +32,7 @@ def token_start(token: str, *filters: object) -> str:
         last_id, fingerprint = None, None
     if not isinstance(last_id, str) or fingerprint != _fingerprint(filters):
         raise InvalidInputError(
-            f"page_token {token[:40]!r} is not one that this listing gave; begin again without it, with the same filters",
+            f"page_token {token[:40]!r} is not one that this listing gave; begin again without it",
             field="page_token",
         )
     return last_id

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, text
+from sqlalchemy import Connection, Engine, Select, Table, delete, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.sql import ColumnElement
@@ -157,9 +158,7 @@ class SqlStore:
                     select(items.c.id).where(items.c.id.in_(part), items.c.deleted.is_(False))
                 ).all()
             revision = self._next_revision(connection)
-            tombstones = [
-                rows.item_row(Item(i), revision + n) | {"deleted": True} for n, i in enumerate(sorted(live))
-            ]
+            tombstones = [rows.item_row(Item(i), revision + n) | {"deleted": True} for n, i in enumerate(sorted(live))]
             self._replace(connection, items, tombstones)
             for start in range(0, len(live), _IDS):
                 connection.execute(delete(contents).where(contents.c.item_id.in_(live[start : start + _IDS])))
@@ -300,10 +299,7 @@ class SqlStore:
         """See :class:`Store`."""
         with translated(self._where), self._engine.connect() as connection:
             return StoreCounts(
-                items=connection.scalar(
-                    select(func.count()).select_from(items).where(items.c.deleted.is_(False))
-                )
-                or 0,
+                items=connection.scalar(select(func.count()).select_from(items).where(items.c.deleted.is_(False))) or 0,
                 events=connection.scalar(select(func.count()).select_from(events)) or 0,
                 users=connection.scalar(select(func.count(events.c.user_id.distinct()))) or 0,
             )
@@ -327,7 +323,7 @@ class SqlStore:
         """Insert rows that :meth:`dump_table` gave, their numbers included."""
         table = metadata.tables[name]
         while batch := list(islice(entries, 1000)):
-            self._write(lambda c, batch=batch: c.execute(insert(table), batch), size=len(batch)).result()
+            self._write(partial(_insert, table=table, batch=batch), size=len(batch)).result()
 
     def close(self) -> None:
         """See :class:`Store`."""
@@ -341,9 +337,7 @@ class SqlStore:
 
     def _write(self, run: Callable[[Connection], Any], **options: Any) -> Future[Any]:
         if self._writer is None:
-            raise ConflictError(
-                f"the store {self._where} was opened for reading only", reason="STORE_READ_ONLY"
-            )
+            raise ConflictError(f"the store {self._where} was opened for reading only", reason="STORE_READ_ONLY")
         return self._writer.submit(run, **options)
 
     def _first(self, query: Select[Any]) -> Mapping[str, Any] | None:
@@ -391,3 +385,7 @@ class SqlStore:
         else:
             connection.execute(insert(events), [dict(zip(_EVENT_COLUMNS, v, strict=True)) for v in values])
         return is_new, rows.event_batch(range(first, first + len(fresh)), fresh)
+
+
+def _insert(connection: Connection, *, table: Table, batch: list[dict[str, Any]]) -> None:
+    connection.execute(insert(table), batch)

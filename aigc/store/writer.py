@@ -98,7 +98,8 @@ class GroupCommit:
         with self._changed:
             while not self._queue and not self._closing:
                 self._changed.wait()
-            group, rows = [], 0
+            group: list[_Work] = []
+            rows = 0
             while self._queue and (not group or rows + self._queue[0].size <= self._group):
                 work = self._queue.popleft()
                 rows += work.size

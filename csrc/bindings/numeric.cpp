@@ -55,8 +55,8 @@ py::tuple py_top_k_similarity(const py::object& offsets_in, const py::object& co
   if (k < 0) throw py::value_error("k is " + std::to_string(k) + "; give 0 or more");
   if (!(shrinkage >= 0.0f && std::isfinite(shrinkage)))
     throw py::value_error("shrinkage is " + std::to_string(shrinkage) + "; give 0 or more");
-  if (offsets.size() < 1 || offsets.at(0) != 0 || offsets.at(offsets.size() - 1) != columns.size() ||
-      columns.size() != values.size())
+  if (offsets.size() < 1 || offsets.at(0) != 0 ||
+      offsets.at(offsets.size() - 1) != columns.size() || columns.size() != values.size())
     throw py::value_error("offsets, columns and values do not describe one CSR matrix");
   refuse_non_finite(values, "values");
   const py::ssize_t n_rows = offsets.size() - 1;

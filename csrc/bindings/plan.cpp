@@ -22,8 +22,8 @@ const char* kind_name(SourceKind kind) {
 
 Source make_source(const std::string& kind, const std::string& name, float weight,
                    py::ssize_t limit, float min_share, float max_share, bool fallback) {
-  return {parse_source_kind(kind), name,      weight, count(limit, "limit"),
-          min_share,               max_share, fallback};
+  return {
+      parse_source_kind(kind), name, weight, count(limit, "limit"), min_share, max_share, fallback};
 }
 
 Plan make_plan(std::vector<Source> sources, const std::string& calibration,

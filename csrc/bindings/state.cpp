@@ -13,8 +13,7 @@ template <typename T>
 View<T> view(const Arrays& arrays, const std::string& name, int dimensions = 1) {
   if (!arrays.contains(name.c_str()))
     throw py::value_error("snapshot array '" + name + "' is missing");
-  const auto array =
-      require<T>(arrays[name.c_str()], "snapshot array '" + name + "'", dimensions);
+  const auto array = require<T>(arrays[name.c_str()], "snapshot array '" + name + "'", dimensions);
   return {array.data(), static_cast<std::size_t>(array.size())};
 }
 
@@ -69,7 +68,8 @@ std::shared_ptr<State> make_state(const Arrays& arrays, const std::vector<std::s
     s.models.push_back({name, view<std::int64_t>(arrays, "model_" + name + "_offsets"),
                         view<std::uint32_t>(arrays, "model_" + name + "_items"),
                         view<float>(arrays, "model_" + name + "_weights")});
-  // The last holder may be a thread of the Engine, which has no GIL: take it to let go of the arrays.
+  // The last holder may be a thread of the Engine, which has no GIL: take it to let go of the
+  // arrays.
   s.owner = std::shared_ptr<void>(arrays.inc_ref().ptr(), [](void* object) {
     py::gil_scoped_acquire acquire;
     py::handle(static_cast<PyObject*>(object)).dec_ref();
@@ -131,8 +131,9 @@ py::array_t<std::uint32_t> upsert(State& state, const std::vector<std::string>& 
                           " dimensions, this snapshot's have " + std::to_string(d));
   std::vector<ItemUpdate> items(n);
   for (std::size_t i = 0; i < n; ++i)
-    items[i] = {ids[i],           titles[i],           kinds[i],          categories[i],
-                hidden.data()[i], generated.data()[i], created.data()[i], embeddings.data() + i * d};
+    items[i] = {
+        ids[i],           titles[i],           kinds[i],          categories[i],
+        hidden.data()[i], generated.data()[i], created.data()[i], embeddings.data() + i * d};
   std::vector<std::uint32_t> rows;
   {
     py::gil_scoped_release release;
@@ -160,7 +161,8 @@ py::tuple search_delta(const State& state, const py::object& queries_in, py::ssi
                           " dimensions, this snapshot's embeddings have " +
                           std::to_string(state.base().embedding_size));
   if (k < 1) throw py::value_error("k is " + std::to_string(k) + "; give at least 1");
-  const std::size_t q = static_cast<std::size_t>(queries.shape(0)), width = static_cast<std::size_t>(k);
+  const std::size_t q = static_cast<std::size_t>(queries.shape(0)),
+                    width = static_cast<std::size_t>(k);
   std::vector<std::int64_t> rows(q * width, -1);
   std::vector<float> scores(q * width, -std::numeric_limits<float>::infinity());
   {
@@ -225,8 +227,8 @@ void register_state(py::module_& module) {
       .def(py::init(&make_state), py::arg("arrays"), py::kw_only(), py::arg("models"),
            py::arg("kinds"), py::arg("categories"), py::arg("embedding_size"),
            py::arg("verify") = true)
-      .def_property_readonly(
-          "embedding_size", [](const State& state) { return state.base().embedding_size; })
+      .def_property_readonly("embedding_size",
+                             [](const State& state) { return state.base().embedding_size; })
       .def("apply_events", &apply_events, py::arg("user_ids"), py::arg("item_ids"),
            py::arg("weights"), py::arg("times_ms"))
       .def("upsert_items", &upsert, py::arg("ids"), py::arg("titles"), py::arg("kinds"),
@@ -236,39 +238,45 @@ void register_state(py::module_& module) {
            py::call_guard<py::gil_scoped_release>())
       .def("set_preferences", &set_preferences, py::arg("user_id"), py::arg("interests"),
            py::arg("dislikes"), py::arg("allow_generated"), py::arg("allow_personalisation"))
-      .def("item_row",
-           [](const State& state, const std::string& id) {
-             const std::uint32_t row = state.item_row(id);
-             return row == kNoRow ? std::int64_t{-1} : std::int64_t{row};
-           },
-           py::arg("item_id"))
+      .def(
+          "item_row",
+          [](const State& state, const std::string& id) {
+            const std::uint32_t row = state.item_row(id);
+            return row == kNoRow ? std::int64_t{-1} : std::int64_t{row};
+          },
+          py::arg("item_id"))
       .def("has_user", &State::has_user, py::arg("user_id"))
-      .def("item_ids",
-           [](const State& state, const Rows& rows) {
-             return map_rows(state, rows, [&](std::uint32_t r) { return state.item_id(r); });
-           },
-           py::arg("rows"))
-      .def("item_titles",
-           [](const State& state, const Rows& rows) {
-             return map_rows(state, rows, [&](std::uint32_t r) { return state.item_title(r); });
-           },
-           py::arg("rows"))
-      .def("item_kinds",
-           [](const State& state, const Rows& rows) {
-             return map_rows(state, rows,
-                             [&](std::uint32_t r) { return state.kind_name(state.item_kind(r)); });
-           },
-           py::arg("rows"))
-      .def("generated",
-           [](const State& state, const Rows& rows) {
-             return map_flags(state, rows, kGenerated, true);
-           },
-           py::arg("rows"))
-      .def("visible",
-           [](const State& state, const Rows& rows) {
-             return map_flags(state, rows, kHidden | kDeleted, false);
-           },
-           py::arg("rows"))
+      .def(
+          "item_ids",
+          [](const State& state, const Rows& rows) {
+            return map_rows(state, rows, [&](std::uint32_t r) { return state.item_id(r); });
+          },
+          py::arg("rows"))
+      .def(
+          "item_titles",
+          [](const State& state, const Rows& rows) {
+            return map_rows(state, rows, [&](std::uint32_t r) { return state.item_title(r); });
+          },
+          py::arg("rows"))
+      .def(
+          "item_kinds",
+          [](const State& state, const Rows& rows) {
+            return map_rows(state, rows,
+                            [&](std::uint32_t r) { return state.kind_name(state.item_kind(r)); });
+          },
+          py::arg("rows"))
+      .def(
+          "generated",
+          [](const State& state, const Rows& rows) {
+            return map_flags(state, rows, kGenerated, true);
+          },
+          py::arg("rows"))
+      .def(
+          "visible",
+          [](const State& state, const Rows& rows) {
+            return map_flags(state, rows, kHidden | kDeleted, false);
+          },
+          py::arg("rows"))
       .def("embeddings", &embeddings, py::arg("rows"))
       .def("history", &history, py::arg("user_id"))
       .def("search_delta", &search_delta, py::arg("queries"), py::arg("k"))

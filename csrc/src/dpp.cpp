@@ -9,8 +9,9 @@
 
 namespace aigc {
 
-// With c_i the rows of the Cholesky factor and e_i² = det ratio / q_i² (section 4 of the paper), the
-// gain of i is log(q_i² e_i²) = 2 a relevance_i + log(e_i²): kept in logarithms, q never overflows.
+// With c_i the rows of the Cholesky factor and e_i² = det ratio / q_i² (section 4 of the paper),
+// the gain of i is log(q_i² e_i²) = 2 a relevance_i + log(e_i²): kept in logarithms, q never
+// overflows.
 void dpp(const float* relevance, const float* const* embeddings, std::size_t count, std::size_t d,
          std::size_t n, float diversity, std::vector<std::int32_t>& order) {
   n = std::min(n, count);

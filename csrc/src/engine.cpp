@@ -15,10 +15,12 @@ namespace aigc {
 namespace {
 
 bool has_quotas(const Plan& plan) {
-  return plan.max_generated_share < 1.0f ||
-         std::any_of(plan.sources.begin(), plan.sources.end(), [](const Source& source) {
-           return source.min_share > 0.0f || source.max_share < 1.0f;
-         });
+  return plan.max_generated_share < 1.0f || std::any_of(
+                                                plan.sources.begin(), plan.sources.end(),
+                                                [](const Source& source) {
+                                                  return source.min_share > 0.0f ||
+                                                         source.max_share < 1.0f;
+                                                });
 }
 
 // The order of the fused list after the reranker: its choice first, the rest by score.
@@ -27,7 +29,8 @@ std::vector<const Fused*> reranked(const Request& request, const std::vector<Fus
   ordered.reserve(fused.size());
   for (const Fused& item : fused) ordered.push_back(&item);
   const Plan& plan = request.plan;
-  const float diversity = request.query.diversity >= 0.0f ? request.query.diversity : plan.diversity;
+  const float diversity =
+      request.query.diversity >= 0.0f ? request.query.diversity : plan.diversity;
   if (plan.reranker == Reranker::kNone || diversity <= 0.0f || fused.size() < 3) return ordered;
   const std::size_t count = std::min(plan.rerank_candidates, fused.size());
   static thread_local std::vector<float> relevance;
@@ -97,16 +100,17 @@ Answer answer(const State& state, const Plan& plan, const Query& query) {
     if (!rest.empty()) {
       // What fills the list scores below what leads it, so that scores fall down the list.
       if (primary > 0) {
-        const auto lowest = std::min_element(
-            selection.chosen().begin(), selection.chosen().end(),
-            [](const Fused* a, const Fused* b) { return a->score < b->score; });
+        const auto lowest =
+            std::min_element(selection.chosen().begin(), selection.chosen().end(),
+                             [](const Fused* a, const Fused* b) { return a->score < b->score; });
         scale = std::min(1.0f, 0.5f * (*lowest)->score / rest.front().score);
       }
       selection.fill(reranked(request, rest));
     }
   }
-  std::vector<const Fused*> leading(selection.chosen().begin(),
-                                    selection.chosen().begin() + static_cast<std::ptrdiff_t>(primary));
+  std::vector<const Fused*> leading(
+      selection.chosen().begin(),
+      selection.chosen().begin() + static_cast<std::ptrdiff_t>(primary));
   selection.trim_generated();
   Answer out;
   out.items.reserve(selection.chosen().size());

@@ -15,7 +15,8 @@ namespace {
 // Rows of the base scored together: enough independent sums to hide the latency of a multiply-add.
 constexpr std::size_t kRows = 8;
 
-// Up to 16 queries: `lanes` holds them transposed (d × width), `heaps` and `floor` one entry a lane.
+// Up to 16 queries: `lanes` holds them transposed (d × width), `heaps` and `floor` one entry a
+// lane.
 struct Group {
   std::size_t width;
   std::size_t used;
@@ -54,8 +55,7 @@ __attribute__((target("avx2,fma"))) void rows_avx2(Group& group, const float* ba
       sums[r] = _mm256_fmadd_ps(_mm256_broadcast_ss(rows + r * d + i), lanes, sums[r]);
   }
   for (std::size_t r = 0; r < R; ++r) {
-    const __m256 above =
-        _mm256_cmp_ps(sums[r], _mm256_loadu_ps(group.floor.data()), _CMP_GT_OQ);
+    const __m256 above = _mm256_cmp_ps(sums[r], _mm256_loadu_ps(group.floor.data()), _CMP_GT_OQ);
     unsigned mask = static_cast<unsigned>(_mm256_movemask_ps(above));
     if (mask == 0) continue;
     alignas(32) float scores[8];
@@ -147,8 +147,8 @@ void exact_search(const float* base, std::size_t n, std::size_t d, const float* 
     // An unused lane never rises above its floor.
     group.floor.assign(width, std::numeric_limits<float>::infinity());
     for (std::size_t lane = 0; lane < used; ++lane) {
-      group.floor[lane] = k == 0 ? std::numeric_limits<float>::infinity()
-                                 : -std::numeric_limits<float>::infinity();
+      group.floor[lane] =
+          k == 0 ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity();
       for (std::size_t i = 0; i < d; ++i)
         group.lanes[i * width + lane] = queries[(start + lane) * d + i];
     }

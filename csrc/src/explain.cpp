@@ -31,7 +31,8 @@ std::vector<std::uint32_t> users_behind(const Request& request, std::uint32_t ro
   std::vector<Scored> best;
   for (const SimilarUser& near : scratch.neighbours) {
     float weight = 0.0f;
-    for (std::int64_t e = base.history_offsets[near.row]; e < base.history_offsets[near.row + 1]; ++e)
+    for (std::int64_t e = base.history_offsets[near.row]; e < base.history_offsets[near.row + 1];
+         ++e)
       if (base.history_items[static_cast<std::size_t>(e)] == row)
         weight += base.history_weights[static_cast<std::size_t>(e)];
     if (weight > 0.0f) best.push_back({near.similarity * weight, near.row});

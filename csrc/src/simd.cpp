@@ -45,8 +45,8 @@ float dot_generic(const float* a, const float* b, std::size_t d) {
   std::size_t i = 0;
   for (; i + 8 <= d; i += 8)
     for (std::size_t lane = 0; lane < 8; ++lane) sums[lane] += a[i + lane] * b[i + lane];
-  float total = ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
-                ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+  float total =
+      ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
   for (; i < d; ++i) total += a[i] * b[i];
   return total;
 }
@@ -81,8 +81,8 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) float dot_avx512(const floa
   for (; i < d; i += 16) {
     const std::size_t left = std::min<std::size_t>(16, d - i);
     const __mmask16 mask = static_cast<__mmask16>((1u << left) - 1u);
-    s0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i),
-                         s0);
+    s0 =
+        _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i), s0);
   }
   return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
 }

@@ -13,8 +13,8 @@ namespace {
 template <typename T>
 void check_size(const std::string& array, const View<T>& view, std::size_t expected) {
   if (view.size != expected)
-    refuse(array, "has " + std::to_string(view.size) + " entries, expected " +
-                      std::to_string(expected));
+    refuse(array,
+           "has " + std::to_string(view.size) + " entries, expected " + std::to_string(expected));
 }
 
 // Offsets of `rows` rows into an array of `entries`; without `deep` only the ends are looked at.
@@ -23,8 +23,8 @@ void check_offsets(const std::string& array, const View<std::int64_t>& offsets, 
   check_size(array, offsets, rows + 1);
   if (offsets[0] != 0) refuse(array, "starts at " + std::to_string(offsets[0]) + ", expected 0");
   if (offsets[rows] != static_cast<std::int64_t>(entries))
-    refuse(array, "ends at " + std::to_string(offsets[rows]) + ", expected " +
-                      std::to_string(entries));
+    refuse(array,
+           "ends at " + std::to_string(offsets[rows]) + ", expected " + std::to_string(entries));
   if (!deep) return;
   for (std::size_t i = 0; i < rows; ++i)
     if (offsets[i] > offsets[i + 1]) refuse(array, "falls after entry " + std::to_string(i));

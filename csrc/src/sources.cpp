@@ -63,7 +63,8 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
   std::size_t additions = 0;
   for (const WeightedItem& item : request.history) {
     if (item.row < n_base)
-      additions += static_cast<std::size_t>(model->offsets[item.row + 1] - model->offsets[item.row]);
+      additions +=
+          static_cast<std::size_t>(model->offsets[item.row + 1] - model->offsets[item.row]);
     else if (by_content)
       additions += state.record(item.row)->neighbours.size();
   }
@@ -96,9 +97,9 @@ void user_user(const Request& request, Scratch& scratch) {
   }
   std::size_t additions = 0;
   const auto begin_of = [&](std::uint32_t user) {
-    return std::max(base.history_offsets[user],
-                    base.history_offsets[user + 1] -
-                        static_cast<std::int64_t>(request.plan.history_limit));
+    return std::max(
+        base.history_offsets[user],
+        base.history_offsets[user + 1] - static_cast<std::int64_t>(request.plan.history_limit));
   };
   for (const SimilarUser& near : scratch.neighbours)
     additions += static_cast<std::size_t>(base.history_offsets[near.row + 1] - begin_of(near.row));
@@ -162,8 +163,7 @@ void interests(const Request& request, const Source& source, TopK& best) {
     const std::uint32_t category = state.category(name);
     if (category < weights.size()) weights[category] = std::max(weights[category], weight);
   }
-  const float highest =
-      base.n_items == 0 ? 0.0f : base.item_popularity[base.popular_order[0]];
+  const float highest = base.n_items == 0 ? 0.0f : base.item_popularity[base.popular_order[0]];
   const auto consider = [&](std::uint32_t row, float popularity) {
     float interest = 0.0f;
     for (const std::uint32_t category : state.item_categories(row))
@@ -204,9 +204,9 @@ void by_vector(const Request& request, TopK& best) {
   }
   if (!scan) return;
   for (const DeltaEntry& entry : *delta)
-    offer(request, best, entry.row,
-          dot(request.vector().data(), entry.record->embedding.data(),
-              state.base().embedding_size));
+    offer(
+        request, best, entry.row,
+        dot(request.vector().data(), entry.record->embedding.data(), state.base().embedding_size));
 }
 
 }  // namespace
@@ -217,8 +217,7 @@ const ItemItemModel* find_model(const State& state, const std::string& name) {
   return nullptr;
 }
 
-float similarity(const State& state, const ItemItemModel& model, std::uint32_t i,
-                 std::uint32_t j) {
+float similarity(const State& state, const ItemItemModel& model, std::uint32_t i, std::uint32_t j) {
   const std::size_t n_base = state.base().n_items;
   if (i < n_base) {
     for (std::int64_t e = model.offsets[i]; e < model.offsets[i + 1]; ++e)
@@ -229,13 +228,13 @@ float similarity(const State& state, const ItemItemModel& model, std::uint32_t i
       if (near.row == j) return near.score;
   }
   if (j < n_base || model.name != kContent || i == j) return 0.0f;
-  const float cosine = dot(state.item_embedding(i), state.item_embedding(j),
-                           state.base().embedding_size);
+  const float cosine =
+      dot(state.item_embedding(i), state.item_embedding(j), state.base().embedding_size);
   return cosine > 0.0f && cosine >= entry_level(state, model, i) ? cosine : 0.0f;
 }
 
-void similar_users(const State& state, const std::vector<WeightedItem>& history,
-                   std::uint32_t self, std::size_t count, Scratch& scratch) {
+void similar_users(const State& state, const std::vector<WeightedItem>& history, std::uint32_t self,
+                   std::size_t count, Scratch& scratch) {
   const Snapshot& base = state.base();
   scratch.neighbours.clear();
   std::vector<std::uint32_t> liked;
@@ -246,8 +245,8 @@ void similar_users(const State& state, const std::vector<WeightedItem>& history,
   std::size_t additions = 0;
   double squares = 0.0;
   for (const std::uint32_t item : liked) {
-    additions += static_cast<std::size_t>(base.item_user_offsets[item + 1] -
-                                          base.item_user_offsets[item]);
+    additions +=
+        static_cast<std::size_t>(base.item_user_offsets[item + 1] - base.item_user_offsets[item]);
     squares += static_cast<double>(base.item_idf[item]) * base.item_idf[item];
   }
   if (additions == 0 || squares <= 0.0) return;

@@ -147,8 +147,7 @@ std::vector<Scored> State::nearest(const float* embedding) const {
   exact_search(base_.item_embeddings.data, base_.n_items, d, embedding, 1, kNeighbours, rows.data(),
                scores.data());
   for (std::size_t i = 0; i < kNeighbours; ++i)
-    if (rows[i] >= 0 && scores[i] > 0.0f)
-      best.push(scores[i], static_cast<std::uint32_t>(rows[i]));
+    if (rows[i] >= 0 && scores[i] > 0.0f) best.push(scores[i], static_cast<std::uint32_t>(rows[i]));
   for (const DeltaEntry& entry : *delta()) {
     const float score = dot(embedding, entry.record->embedding.data(), d);
     if (entry.row >= base_.n_items && score > 0.0f) best.push(score, entry.row);
@@ -184,10 +183,9 @@ std::vector<std::uint32_t> State::upsert_items(const std::vector<ItemUpdate>& it
                                       [](float x) { return x != 0.0f; });
       if (filled) record->neighbours = nearest(record->embedding.data());
       // An item that is replaced is not its own neighbour.
-      record->neighbours.erase(
-          std::remove_if(record->neighbours.begin(), record->neighbours.end(),
-                         [row](const Scored& s) { return s.row == row; }),
-          record->neighbours.end());
+      record->neighbours.erase(std::remove_if(record->neighbours.begin(), record->neighbours.end(),
+                                              [row](const Scored& s) { return s.row == row; }),
+                               record->neighbours.end());
     }
     if (is_new) {
       const std::size_t index = n_items_.load(std::memory_order_relaxed) - base_.n_items;
@@ -260,8 +258,8 @@ std::size_t State::apply_events(const std::vector<std::string>& users,
       new_users_.fetch_add(1, std::memory_order_relaxed);
     UserDelta& user = found->second;
     const Interaction event{row, weights[i], times_ms[i]};
-    user.history.insert(
-        std::upper_bound(user.history.begin(), user.history.end(), event, earlier), event);
+    user.history.insert(std::upper_bound(user.history.begin(), user.history.end(), event, earlier),
+                        event);
     if (user.history.size() > kHistory) user.history.erase(user.history.begin());
     user.seen.insert(row);
     events_.fetch_add(1, std::memory_order_relaxed);

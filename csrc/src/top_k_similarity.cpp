@@ -11,7 +11,8 @@
 namespace aigc {
 namespace {
 
-// Items × users, each row holding the user, the weight, and where in the user's row the item stands.
+// Items × users, each row holding the user, the weight, and where in the user's row the item
+// stands.
 struct Transposed {
   std::vector<std::int64_t> offsets;
   std::vector<std::uint32_t> users;
@@ -19,8 +20,8 @@ struct Transposed {
   std::vector<std::int64_t> positions;
 };
 
-Transposed transpose(const std::int64_t* offsets, const std::uint32_t* columns,
-                     const float* values, std::size_t n_rows, std::size_t n_columns) {
+Transposed transpose(const std::int64_t* offsets, const std::uint32_t* columns, const float* values,
+                     std::size_t n_rows, std::size_t n_columns) {
   const std::size_t entries = static_cast<std::size_t>(offsets[n_rows]);
   Transposed t;
   t.offsets.assign(n_columns + 1, 0);
@@ -41,8 +42,9 @@ Transposed transpose(const std::int64_t* offsets, const std::uint32_t* columns,
   return t;
 }
 
-// The similarities of one item i with the items in [first, n): which exceed its own floor, or that of
-// the other? Gives the indices of those that do, in rising order, and leaves the similarity in sums.
+// The similarities of one item i with the items in [first, n): which exceed its own floor, or that
+// of the other? Gives the indices of those that do, in rising order, and leaves the similarity in
+// sums.
 using Scan = std::size_t (*)(float* sums, const float* norms, const float* floors,
                              std::size_t first, std::size_t n, float norm, float shrinkage,
                              float floor, std::uint32_t* found);
@@ -71,13 +73,12 @@ __attribute__((target("avx2,fma"))) std::size_t scan_avx2(float* sums, const flo
     const __m256 sum = _mm256_loadu_ps(sums + j);
     if (_mm256_testz_si256(_mm256_castps_si256(sum), _mm256_castps_si256(sum))) continue;
     // Two roundings, as in the other variants: a fused one would break ties between levels.
-    const __m256 below =
-        _mm256_add_ps(_mm256_mul_ps(vnorm, _mm256_loadu_ps(norms + j)), vshrink);
+    const __m256 below = _mm256_add_ps(_mm256_mul_ps(vnorm, _mm256_loadu_ps(norms + j)), vshrink);
     const __m256 similarity = _mm256_div_ps(sum, below);
     _mm256_storeu_ps(sums + j, similarity);
     const __m256 lowest = _mm256_min_ps(vfloor, _mm256_loadu_ps(floors + j));
-    unsigned mask = static_cast<unsigned>(
-        _mm256_movemask_ps(_mm256_cmp_ps(similarity, lowest, _CMP_GT_OQ)));
+    unsigned mask =
+        static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(similarity, lowest, _CMP_GT_OQ)));
     for (; mask != 0; mask &= mask - 1)
       found[count++] =
           static_cast<std::uint32_t>(j) + static_cast<std::uint32_t>(__builtin_ctz(mask));
@@ -95,8 +96,7 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) std::size_t scan_avx512(
   for (; j + 16 <= n; j += 16) {
     const __m512 sum = _mm512_loadu_ps(sums + j);
     if (_mm512_test_epi32_mask(_mm512_castps_si512(sum), _mm512_castps_si512(sum)) == 0) continue;
-    const __m512 below =
-        _mm512_add_ps(_mm512_mul_ps(vnorm, _mm512_loadu_ps(norms + j)), vshrink);
+    const __m512 below = _mm512_add_ps(_mm512_mul_ps(vnorm, _mm512_loadu_ps(norms + j)), vshrink);
     const __m512 similarity = _mm512_div_ps(sum, below);
     _mm512_storeu_ps(sums + j, similarity);
     const __m512 lowest = _mm512_min_ps(vfloor, _mm512_loadu_ps(floors + j));

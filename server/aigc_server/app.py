@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from aigc.errors import ConflictError
@@ -78,7 +77,7 @@ class App:
         self.platform = platform
         self.metrics = Metrics()
         self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
-        self.health = health_aio.HealthServicer()
+        self.health = health.aio.HealthServicer()
         self.port = 0
         self.metrics_port = 0
         self._server = grpc.aio.server(
@@ -141,7 +140,9 @@ class App:
         names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
         self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
-        self.metrics.gauge("aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows)
+        self.metrics.gauge(
+            "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
+        )
         self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
 
     def _snapshot_age(self) -> float:

@@ -20,7 +20,10 @@ def server_credentials(settings: TlsSettings) -> grpc.ServerCredentials | None:
     """
     if not settings.certificate:
         return None
-    key, certificate = _pem("key", settings.key, b"PRIVATE KEY"), _pem("certificate", settings.certificate, b"CERTIFICATE")
+    key, certificate = (
+        _pem("key", settings.key, b"PRIVATE KEY"),
+        _pem("certificate", settings.certificate, b"CERTIFICATE"),
+    )
     authority = _pem("client_ca", settings.client_ca, b"CERTIFICATE") if settings.client_ca else None
     return grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=authority is not None)
 

@@ -49,7 +49,7 @@ class Metrics:
             server, thread = start_http_server(int(port), host, self.registry)
         except OSError as error:
             raise ConflictError(
-                f"server.metrics_listen {listen} cannot be used ({error.strerror}); give another port, or end what uses it",
+                f"server.metrics_listen {listen} cannot be used ({error.strerror}); give another port",
                 reason="PORT_IN_USE",
             ) from error
 

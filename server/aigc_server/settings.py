@@ -77,10 +77,14 @@ class ServerSettings:
                 )
         for name in ("max_message_bytes", "max_concurrent", "workers", "default_deadline_ms"):
             if getattr(self, name) < 1:
-                raise InvalidInputError(f"server.{name} is {getattr(self, name)}; give at least 1", field=f"server.{name}")
+                raise InvalidInputError(
+                    f"server.{name} is {getattr(self, name)}; give at least 1", field=f"server.{name}"
+                )
         for name in ("max_waiting", "drain_ms"):
             if getattr(self, name) < 0:
-                raise InvalidInputError(f"server.{name} is {getattr(self, name)}; give 0 or more", field=f"server.{name}")
+                raise InvalidInputError(
+                    f"server.{name} is {getattr(self, name)}; give 0 or more", field=f"server.{name}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,9 @@ class LogSettings:
     def __post_init__(self) -> None:
         """Refuse unknown names."""
         if self.level not in ("debug", "info", "warning", "error"):
-            raise InvalidInputError(f"log.level is {self.level!r}; give debug, info, warning or error", field="log.level")
+            raise InvalidInputError(
+                f"log.level is {self.level!r}; give debug, info, warning or error", field="log.level"
+            )
         if self.format not in ("json", "text"):
             raise InvalidInputError(f"log.format is {self.format!r}; give json or text", field="log.format")
 
@@ -198,7 +204,7 @@ def _known(kind: type[Any], tree: Mapping[str, Any], source: str, prefix: str) -
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(prefix + h for h in hints)}"
             raise InvalidInputError(f"{source}: {prefix}{key} is no setting; {hint}", field=f"{prefix}{key}")
         if is_dataclass(hints[key]) and isinstance(value, dict):
-            _known(hints[key], value, source, f"{prefix}{key}.")  # type: ignore[arg-type]
+            _known(hints[key], value, source, f"{prefix}{key}.")
 
 
 def _build(kind: type[T], tree: Mapping[str, Any], prefix: str) -> T:

@@ -57,7 +57,13 @@ def test_similarity_lists_are_the_top_of_the_full_matrix(
     dense = (rng.random((users, items)) < density) * rng.integers(1, 5, (users, items)) / 4
     x = sparse.csr_matrix(dense.astype(np.float32))
     offsets, neighbours, weights = top_k_similarity(
-        x.indptr.astype(np.int64), x.indices.astype(np.uint32), x.data.astype(np.float32), items, k, shrinkage, normalise
+        x.indptr.astype(np.int64),
+        x.indices.astype(np.uint32),
+        x.data.astype(np.float32),
+        items,
+        k,
+        shrinkage,
+        normalise,
     )
     gram = dense.T @ dense
     if normalise:
@@ -81,7 +87,7 @@ def test_a_wide_sparse_matrix_takes_the_same_road_as_a_dense_one(simd: str) -> N
     rng = np.random.default_rng(3)
     x = sparse.random(300, 4000, density=0.002, format="csr", rng=rng, dtype=np.float32)
     x.sort_indices()
-    offsets, neighbours, weights = top_k_similarity(
+    offsets, _, weights = top_k_similarity(
         x.indptr.astype(np.int64), x.indices.astype(np.uint32), x.data, 4000, 5, 0.0, False
     )
     gram = (x.T @ x).toarray()
@@ -94,9 +100,7 @@ def test_a_wide_sparse_matrix_takes_the_same_road_as_a_dense_one(simd: str) -> N
 @pytest.mark.parametrize("columns", [[1, 0], [1, 1], [0, 7]])
 def test_a_malformed_matrix_is_refused(columns: list[int]) -> None:
     with pytest.raises(ValueError, match="columns"):
-        top_k_similarity(
-            np.array([0, 2]), np.array(columns, np.uint32), np.ones(2, np.float32), 3, 2, 0.0, True
-        )
+        top_k_similarity(np.array([0, 2]), np.array(columns, np.uint32), np.ones(2, np.float32), 3, 2, 0.0, True)
 
 
 @quick
@@ -137,15 +141,15 @@ def plain_mmr(relevance: np.ndarray, embeddings: np.ndarray, n: int, diversity: 
     n=st.integers(0, 45),
     diversity=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]),
 )
-def test_mmr_chooses_as_the_formula_says(
-    simd: str, seed: int, count: int, d: int, n: int, diversity: float
-) -> None:
+def test_mmr_chooses_as_the_formula_says(simd: str, seed: int, count: int, d: int, n: int, diversity: float) -> None:
     rng = np.random.default_rng(seed)
     embeddings, relevance = unit_rows(rng, count, d), rng.random(count).astype(np.float32)
     got = mmr(relevance, embeddings, n, diversity).tolist()
     assert len(set(got)) == len(got) == min(n, count)
     # Rounding may swap what is equal but for the last bit: compare the values reached, not the names.
-    value, want = (objective(relevance, embeddings, o, diversity) for o in (got, plain_mmr(relevance, embeddings, n, diversity)))
+    value, want = (
+        objective(relevance, embeddings, o, diversity) for o in (got, plain_mmr(relevance, embeddings, n, diversity))
+    )
     np.testing.assert_allclose(value, want, atol=1e-4)
 
 
@@ -158,7 +162,12 @@ def objective(relevance: np.ndarray, embeddings: np.ndarray, order: list[int], d
 
 
 @quick
-@given(seed=st.integers(0, 10_000), count=st.integers(1, 14), n=st.integers(1, 6), diversity=st.sampled_from([0.2, 0.5, 1.0]))
+@given(
+    seed=st.integers(0, 10_000),
+    count=st.integers(1, 14),
+    n=st.integers(1, 6),
+    diversity=st.sampled_from([0.2, 0.5, 1.0]),
+)
 def test_dpp_takes_the_largest_determinant_at_each_step(
     simd: str, seed: int, count: int, n: int, diversity: float
 ) -> None:
@@ -171,6 +180,7 @@ def test_dpp_takes_the_largest_determinant_at_each_step(
     order = dpp(relevance, embeddings, n, diversity).tolist()
     assert len(set(order)) == len(order) == min(n, count)
     for step in range(len(order)):
+
         def gain(j: int, step: int = step) -> float:
             taken = [*order[:step], j]
             return float(np.linalg.slogdet(kernel[np.ix_(taken, taken)])[1])

@@ -48,5 +48,3 @@ class ItemItemModel(Protocol):
     def parameters(self) -> Mapping[str, Any]:
         """The values that, with the data, decide the lists."""
         ...
-
-

@@ -68,8 +68,7 @@ class Accumulator {
     if (dense_) {
       for (const std::uint32_t row : touched_dense_) visit(row, sums_[row]);
     } else {
-      for (const std::uint32_t slot : touched_slots_)
-        visit(entries_[slot].row, entries_[slot].sum);
+      for (const std::uint32_t slot : touched_slots_) visit(entries_[slot].row, entries_[slot].sum);
     }
   }
 

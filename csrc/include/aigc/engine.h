@@ -46,7 +46,8 @@ class Engine {
       const std::vector<Query>& queries, const Plan& plan) const;
 
   // The user's history as one embedding of unit length; empty when there is none.
-  std::vector<float> user_vector(const State& state, const std::string& user, const Plan& plan) const;
+  std::vector<float> user_vector(const State& state, const std::string& user,
+                                 const Plan& plan) const;
 
   std::vector<std::pair<std::string, float>> similar_users(const std::string& user,
                                                            std::size_t n) const;

@@ -24,8 +24,8 @@ struct StringTable {
   }
 };
 
-// Slots for all rows: a power of two, at most half full. Throws std::invalid_argument, naming the id,
-// when two rows have the same one.
+// Slots for all rows: a power of two, at most half full. Throws std::invalid_argument, naming the
+// id, when two rows have the same one.
 std::vector<std::uint32_t> build_id_slots(const StringTable& ids);
 
 // The row of `id`, or kNoRow.

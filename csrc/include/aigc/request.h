@@ -25,7 +25,7 @@ class Request {
   const Plan& plan;
   const Query& query;
   UserView user;
-  bool personal = false;  // the user's own history counts
+  bool personal = false;              // the user's own history counts
   std::vector<WeightedItem> history;  // decayed, oldest first, the context item last
   std::uint32_t context = kNoRow;
 

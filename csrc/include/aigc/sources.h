@@ -28,8 +28,8 @@ std::vector<Scored> candidates(const Request& request, const Source& source, Scr
 
 // Users of the snapshot by idf-weighted cosine over distinct liked items: Σ idf² over the items in
 // common / (‖u‖ ‖v‖). Best first; the user is left out.
-void similar_users(const State& state, const std::vector<WeightedItem>& history,
-                   std::uint32_t self, std::size_t count, Scratch& scratch);
+void similar_users(const State& state, const std::vector<WeightedItem>& history, std::uint32_t self,
+                   std::size_t count, Scratch& scratch);
 
 // What item i says of item j in a model, 0 when j is not on i's list.
 float similarity(const State& state, const ItemItemModel& model, std::uint32_t i, std::uint32_t j);

@@ -79,8 +79,8 @@ struct DeltaEntry {
   const ItemRecord* record;
 };
 
-// Any number of readers beside one writer at a time; readers never wait for more than the copying of
-// one user's history or one pointer.
+// Any number of readers beside one writer at a time; readers never wait for more than the copying
+// of one user's history or one pointer.
 class State {
  public:
   explicit State(Snapshot snapshot);
@@ -155,7 +155,8 @@ class State {
   std::unique_ptr<std::atomic<std::uint8_t>[]> base_flags_;
   std::unique_ptr<std::atomic<const ItemRecord*>, void (*)(void*)> base_records_;
   std::unique_ptr<std::atomic<Slot*>[]> chunks_;
-  std::vector<std::unique_ptr<const ItemRecord>> records_;  // replaced ones too: readers may hold them
+  std::vector<std::unique_ptr<const ItemRecord>>
+      records_;  // replaced ones too: readers may hold them
 
   std::unordered_map<std::uint32_t, std::size_t> delta_places_;  // row → place in *delta_
   mutable std::mutex delta_mutex_;

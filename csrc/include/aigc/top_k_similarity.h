@@ -15,8 +15,9 @@ struct Lists {
 };
 
 // X is users × items in compressed rows with strictly rising columns. For each item i the k other
-// items j of largest sim(i, j) = Σ_u x_ui x_uj, divided by (‖x_i‖ ‖x_j‖ + shrinkage) when `normalise`;
-// only similarities above 0, by falling similarity, ties by the lower row. Each pair is computed once.
+// items j of largest sim(i, j) = Σ_u x_ui x_uj, divided by (‖x_i‖ ‖x_j‖ + shrinkage) when
+// `normalise`; only similarities above 0, by falling similarity, ties by the lower row. Each pair
+// is computed once.
 Lists top_k_similarity(const std::int64_t* offsets, const std::uint32_t* columns,
                        const float* values, std::size_t n_rows, std::size_t n_columns,
                        std::size_t k, float shrinkage, bool normalise);

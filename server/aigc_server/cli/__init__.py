@@ -24,7 +24,7 @@ __all__ = ["cli", "main"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="aigc")
 def cli() -> None:
-    """Recommend what exists and generate what is missing.
+    r"""Recommend what exists and generate what is missing.
 
     \b
     A first run, from data to a served recommendation:

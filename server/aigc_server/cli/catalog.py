@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from aigc.collect.rejects import Rejects
 from aigc.entities import Event, Item
 from aigc.errors import InvalidInputError
 from aigc.services.importer import ImportCount, Importer
+from aigc_server.app import open_platform
 from aigc_server.cli.options import home_options, settings_of
 from aigc_server.cli.output import Bar, progress_bar
 from aigc_server.cli.remote import RemoteBehaviour, RemoteCatalog, remote_channel
-from aigc_server.app import open_platform
 
 __all__ = ["import_group"]
 
@@ -39,8 +40,15 @@ def import_group() -> None:
 
 
 def _shared(command: F) -> F:
-    command = click.option("--rejects", "rejects_path", type=click.Path(path_type=Path), help="Where refused rows are written.  [default: NAME.rejects.csv here]")(command)
-    command = click.option("--server", metavar="HOST:PORT", help="Import through a running server instead of into the data directory.")(command)
+    command = click.option(
+        "--rejects",
+        "rejects_path",
+        type=click.Path(path_type=Path),
+        help="Where refused rows are written.  [default: NAME.rejects.csv here]",
+    )(command)
+    command = click.option(
+        "--server", metavar="HOST:PORT", help="Import through a running server instead of into the data directory."
+    )(command)
     return home_options(command)
 
 
@@ -51,13 +59,19 @@ def movielens(folder: Path, **options: Any) -> None:
     """Import a MovieLens FOLDER: movies.csv and ratings.csv, or movies.dat and ratings.dat."""
     found = MovieLens.find(folder)
     with _Session(folder, **options) as session:
-        session.items(lambda bar: found.read_items(session.rejects), "movies")
+        session.items(lambda _: found.read_items(session.rejects), "movies")
         session.events(lambda bar: found.read_events(session.rejects, bar.bytes), "ratings")
 
 
 @import_group.command("items")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help=f"Which column is which; FIELD is one of {', '.join(ITEM_FIELDS)}.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help=f"Which column is which; FIELD is one of {', '.join(ITEM_FIELDS)}.",
+)
 @click.option("--kind", default="text", help="Kind of items whose row has none.")
 @click.option("--encoding", default="utf-8", help="Of the file: utf-8, gb18030, big5 …")
 @_shared
@@ -78,8 +92,16 @@ def items(file: Path, columns: tuple[str, ...], kind: str, encoding: str, **opti
 
 @import_group.command("events")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help=f"Which column is which; FIELD is one of {', '.join(EVENT_FIELDS)}.")
-@click.option("--type", "event_type", default="", help="Type of events whose file has no such column.  [default: rating or view]")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help=f"Which column is which; FIELD is one of {', '.join(EVENT_FIELDS)}.",
+)
+@click.option(
+    "--type", "event_type", default="", help="Type of events whose file has no such column.  [default: rating or view]"
+)
 @click.option("--encoding", default="utf-8", help="Of the file: utf-8, gb18030, big5 …")
 @_shared
 def events(file: Path, columns: tuple[str, ...], event_type: str, encoding: str, **options: Any) -> None:
@@ -107,9 +129,13 @@ def images(path: Path, limit: int, **options: Any) -> None:
     with _Session(path, **options) as session:
         if idx:
             for file in idx:
-                session.items(lambda bar, file=file: read_idx(file, session.rejects, limit=limit), file.name)
+                session.items(partial(_idx, file, session.rejects, limit), file.name)
         else:
-            session.items(lambda bar: read_images(path, session.rejects, limit=limit), "pictures")
+            session.items(lambda _: read_images(path, session.rejects, limit=limit), "pictures")
+
+
+def _idx(file: Path, rejects: Rejects, limit: int, _: Bar) -> Iterable[Item]:
+    return read_idx(file, rejects, limit=limit)
 
 
 class _Session:

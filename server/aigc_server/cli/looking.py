@@ -43,7 +43,9 @@ def status_command(as_json: bool, home: str | None, config: Path | None) -> None
     else:
         s = status.snapshot
         age = (time.time() * 1000 - s.created_ms) / 60_000
-        click.echo(f"snapshot  {s.id}, {age:,.0f} min old, {s.items:,} items, {s.users:,} users, {s.bytes / 1e6:.1f} MB")
+        click.echo(
+            f"snapshot  {s.id}, {age:,.0f} min old, {s.items:,} items, {s.users:,} users, {s.bytes / 1e6:.1f} MB"
+        )
         click.echo(f"models    {', '.join(f'{n} {v}' for n, v in s.models.items())}")
         click.echo(f"since     {status.delta['events']:,} events, {status.delta['changed_items']:,} changed items")
     for strategy in strategies:

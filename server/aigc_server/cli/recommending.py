@@ -1,4 +1,4 @@
-"""``aigc recommend``, ``similar``, ``search``, ``profile``: answers in the terminal, from the same code as the server's."""
+"""``aigc recommend``, ``similar``, ``search``, ``profile``: the server's answers in the terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ __all__ = ["profile_command", "recommend_command", "search_command", "similar_co
 @click.command("recommend")
 @click.option("--user", required=True, metavar="ID", help="For whom; an unknown id is a stranger.")
 @click.option("--n", default=10, help="Items wanted.")
-@click.option("--strategy", default="", help="A recipe by name; `aigc status` lists them.  [default: the experiment's, or 'default']")
+@click.option(
+    "--strategy",
+    default="",
+    help="A recipe by name; `aigc status` lists them.  [default: the experiment's, or 'default']",
+)
 @click.option("--category", "categories", multiple=True, help="Only items of this category; repeatable.")
 @click.option("--kind", "kinds", multiple=True, help="Only items of this kind; repeatable.")
 @click.option("--context", default="", metavar="ITEM", help="The item looked at now.")

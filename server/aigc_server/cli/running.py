@@ -17,9 +17,13 @@ __all__ = ["serve_command", "train_command"]
 
 
 @click.command("serve")
-@click.option("--listen", metavar="HOST:PORT", help="The gRPC port; port 0 lets the system choose.  [default: 127.0.0.1:50051]")
+@click.option(
+    "--listen", metavar="HOST:PORT", help="The gRPC port; port 0 lets the system choose.  [default: 127.0.0.1:50051]"
+)
 @click.option("--metrics", metavar="HOST:PORT", help="Prometheus' page.  [default: none]")
-@click.option("--log-format", type=click.Choice(["json", "text"]), help="Of the log on standard error.  [default: json]")
+@click.option(
+    "--log-format", type=click.Choice(["json", "text"]), help="Of the log on standard error.  [default: json]"
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="[default: info]")
 @home_options
 def serve_command(

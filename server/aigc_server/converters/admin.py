@@ -27,9 +27,7 @@ def snapshot_to_proto(snapshot: admin.SnapshotInfo) -> snapshot_pb2.Snapshot:
 
 def strategy_to_proto(strategy: admin.StrategyInfo) -> strategy_pb2.Strategy:
     """Domain → wire; where the file lies on the server stays there."""
-    return strategy_pb2.Strategy(
-        name=strategy.name, description=strategy.description, sources=strategy.sources
-    )
+    return strategy_pb2.Strategy(name=strategy.name, description=strategy.description, sources=strategy.sources)
 
 
 def status_to_proto(status: admin.Status) -> admin_service_pb2.GetStatusResponse:

@@ -15,7 +15,8 @@ def to_ms(timestamp: Timestamp, field: str) -> int:
     """Milliseconds; InvalidInputError names ``field`` when the timestamp is none (AIP-142)."""
     if not (_MIN_S <= timestamp.seconds <= _MAX_S and 0 <= timestamp.nanos < 1_000_000_000):
         raise InvalidInputError(
-            f"{field} is {timestamp.seconds} s and {timestamp.nanos} ns; give a time of the years 1 to 9999", field=field
+            f"{field} is {timestamp.seconds} s and {timestamp.nanos} ns; give a time of the years 1 to 9999",
+            field=field,
         )
     return timestamp.seconds * 1000 + timestamp.nanos // 1_000_000
 

@@ -23,7 +23,7 @@ __all__ = ["CallInterceptor"]
 _OURS = "/aigc."
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class CallInterceptor(grpc.aio.ServerInterceptor[Any, Any]):
     """Admission → deadline → the call → errors as rich status → one line of log → metrics."""
 
     def __init__(self, admission: Admission, metrics: Metrics, default_deadline_ms: int) -> None:
@@ -35,14 +35,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         """Wrap the method's handler."""
         handler = cast(Any, await continuation(handler_call_details))
-        method = cast(str, handler_call_details.method)
+        method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
-            return cast(grpc.RpcMethodHandler, handler)
+            return cast("grpc.RpcMethodHandler[Any, Any]", handler)
 
         async def unary(request: Any, context: Any) -> Any:
             behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
@@ -87,7 +87,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     self._metrics.in_flight.dec()
         except TimeoutError:
             code, reason = grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
-            error = AigcError("the deadline passed before the work was done; give more time or ask for less", reason=reason)
+            error = AigcError(
+                "the deadline passed before the work was done; give more time or ask for less", reason=reason
+            )
             await context.abort_with_status(rpc_status.to_status(rich_status(error, code)))
         except AigcError as error:
             code, reason = code_of(error), error.reason

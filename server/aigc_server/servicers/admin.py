@@ -21,7 +21,7 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         """Args: admin: what is called."""
         self._admin = admin
 
-    async def BuildSnapshot(  # noqa: N802
+    async def BuildSnapshot(
         self, request: pb.BuildSnapshotRequest, context: Any
     ) -> AsyncIterator[pb.BuildSnapshotResponse]:
         """See the proto; each step of the build runs in a thread, so that the caller can leave between two."""
@@ -32,17 +32,15 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         finally:
             await asyncio.to_thread(_close, steps)
 
-    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:  # noqa: N802
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         """See the proto."""
         return status_to_proto(await asyncio.to_thread(self._admin.status))
 
-    async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:  # noqa: N802
+    async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:
         """See the proto."""
         return pb.ListStrategiesResponse(strategies=[strategy_to_proto(s) for s in self._admin.strategies()])
 
-    async def ReloadStrategies(  # noqa: N802
-        self, request: pb.ReloadStrategiesRequest, context: Any
-    ) -> pb.ReloadStrategiesResponse:
+    async def ReloadStrategies(self, request: pb.ReloadStrategiesRequest, context: Any) -> pb.ReloadStrategiesResponse:
         """See the proto."""
         strategies = await asyncio.to_thread(self._admin.reload_strategies)
         return pb.ReloadStrategiesResponse(strategies=[strategy_to_proto(s) for s in strategies])

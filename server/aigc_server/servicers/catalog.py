@@ -24,13 +24,13 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
         """Args: catalog: what is called."""
         self._catalog = catalog
 
-    async def UpsertItems(self, request: pb.UpsertItemsRequest, context: Any) -> pb.UpsertItemsResponse:  # noqa: N802
+    async def UpsertItems(self, request: pb.UpsertItemsRequest, context: Any) -> pb.UpsertItemsResponse:
         """See the proto."""
         items = [item_from_proto(item, f"items[{i}]") for i, item in enumerate(request.items)]
         await asyncio.to_thread(self._catalog.upsert, items)
         return pb.UpsertItemsResponse(upserted_count=len({item.id for item in items}))
 
-    async def ImportItems(  # noqa: N802
+    async def ImportItems(
         self, request_iterator: AsyncIterator[pb.ImportItemsRequest], context: Any
     ) -> pb.ImportItemsResponse:
         """See the proto."""
@@ -53,19 +53,17 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
             response.accepted_count += len(good)
         return response
 
-    async def GetItem(self, request: pb.GetItemRequest, context: Any) -> pb.GetItemResponse:  # noqa: N802
+    async def GetItem(self, request: pb.GetItemRequest, context: Any) -> pb.GetItemResponse:
         """See the proto."""
         items = await asyncio.to_thread(self._catalog.get, [request.item_id], with_content=request.include_content)
         return pb.GetItemResponse(item=item_to_proto(items[0]))
 
-    async def BatchGetItems(self, request: pb.BatchGetItemsRequest, context: Any) -> pb.BatchGetItemsResponse:  # noqa: N802
+    async def BatchGetItems(self, request: pb.BatchGetItemsRequest, context: Any) -> pb.BatchGetItemsResponse:
         """See the proto."""
-        items = await asyncio.to_thread(
-            self._catalog.get, list(request.item_ids), with_content=request.include_content
-        )
+        items = await asyncio.to_thread(self._catalog.get, list(request.item_ids), with_content=request.include_content)
         return pb.BatchGetItemsResponse(items=[item_to_proto(i) for i in items])
 
-    async def ListItems(self, request: pb.ListItemsRequest, context: Any) -> pb.ListItemsResponse:  # noqa: N802
+    async def ListItems(self, request: pb.ListItemsRequest, context: Any) -> pb.ListItemsResponse:
         """See the proto."""
         page = await asyncio.to_thread(
             self._catalog.list,
@@ -79,21 +77,19 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
             items=[item_to_proto(i) for i in page.items], next_page_token=page.next_page_token, total_size=page.total
         )
 
-    async def UpdateItem(self, request: pb.UpdateItemRequest, context: Any) -> pb.UpdateItemResponse:  # noqa: N802
+    async def UpdateItem(self, request: pb.UpdateItemRequest, context: Any) -> pb.UpdateItemResponse:
         """See the proto."""
         mask = [MASK_PATHS.get(path, path) for path in request.update_mask.paths]
         item = await asyncio.to_thread(self._catalog.update, item_from_proto(request.item, "item"), mask)
         return pb.UpdateItemResponse(item=item_to_proto(item))
 
-    async def DeleteItem(self, request: pb.DeleteItemRequest, context: Any) -> pb.DeleteItemResponse:  # noqa: N802
+    async def DeleteItem(self, request: pb.DeleteItemRequest, context: Any) -> pb.DeleteItemResponse:
         """See the proto."""
         await asyncio.to_thread(self._catalog.get, [request.item_id])
         await asyncio.to_thread(self._catalog.delete, [request.item_id])
         return pb.DeleteItemResponse()
 
-    async def BatchDeleteItems(  # noqa: N802
-        self, request: pb.BatchDeleteItemsRequest, context: Any
-    ) -> pb.BatchDeleteItemsResponse:
+    async def BatchDeleteItems(self, request: pb.BatchDeleteItemsRequest, context: Any) -> pb.BatchDeleteItemsResponse:
         """See the proto."""
         deleted = await asyncio.to_thread(self._catalog.delete, list(request.item_ids))
         return pb.BatchDeleteItemsResponse(deleted_count=deleted)

@@ -21,13 +21,13 @@ class EventServicer(pb_grpc.EventServiceServicer):
         """Args: behaviour: what is called."""
         self._behaviour = behaviour
 
-    async def RecordEvents(self, request: pb.RecordEventsRequest, context: Any) -> pb.RecordEventsResponse:  # noqa: N802
+    async def RecordEvents(self, request: pb.RecordEventsRequest, context: Any) -> pb.RecordEventsResponse:
         """See the proto."""
         events = [event_from_proto(event, f"events[{i}]") for i, event in enumerate(request.events)]
         new = await asyncio.wrap_future(self._behaviour.submit(events))
         return pb.RecordEventsResponse(accepted_count=sum(new), duplicate_count=len(new) - sum(new))
 
-    async def StreamEvents(  # noqa: N802
+    async def StreamEvents(
         self, request_iterator: AsyncIterator[pb.StreamEventsRequest], context: Any
     ) -> AsyncIterator[pb.StreamEventsResponse]:
         """See the proto."""

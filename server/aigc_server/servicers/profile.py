@@ -25,12 +25,12 @@ class ProfileServicer(pb_grpc.ProfileServiceServicer):
         """Args: profiles: what is called."""
         self._profiles = profiles
 
-    async def GetProfile(self, request: pb.GetProfileRequest, context: Any) -> pb.GetProfileResponse:  # noqa: N802
+    async def GetProfile(self, request: pb.GetProfileRequest, context: Any) -> pb.GetProfileResponse:
         """See the proto."""
         profile = await asyncio.to_thread(self._profiles.get, request.user_id)
         return pb.GetProfileResponse(profile=profile_to_proto(profile))
 
-    async def UpdatePreferences(  # noqa: N802
+    async def UpdatePreferences(
         self, request: pb.UpdatePreferencesRequest, context: Any
     ) -> pb.UpdatePreferencesResponse:
         """See the proto."""
