@@ -63,8 +63,8 @@ test-cpp: setup ## C++ tests under ASAN+UBSAN and under TSAN (needs GoogleTest)
 	for sanitizer in address,undefined thread; do \
 	  build=build/$${sanitizer%%,*}; \
 	  PATH="$(abspath $(BIN)):$$PATH" cmake -S . -B $$build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAIGC_BUILD_TESTS=ON \
-	    -DAIGC_SANITIZE=$$sanitizer -DPython_EXECUTABLE=$(abspath $(BIN))/python >/dev/null; \
-	  PATH="$(abspath $(BIN)):$$PATH" cmake --build $$build --target aigc_tests -j 2; \
+	    -DAIGC_SANITIZE=$$sanitizer >/dev/null; \
+	  PATH="$(abspath $(BIN)):$$PATH" cmake --build $$build --target aigc_tests -j 2 -- --no-print-directory -s; \
 	  $$build/aigc_tests --gtest_brief=1; \
 	done
 

@@ -1,6 +1,8 @@
 """The typed numpy face of the C++ extension: the Engine, and the kernels it is built from.
 
-Everything here releases the GIL while it works and refuses numbers that are not finite with ValueError.
+Everything here releases the GIL while it works and refuses wrong dtypes, shapes and numbers that are not finite with
+ValueError. The one exception is the ``base`` of ``exact_search``, which is checked once, when a snapshot is built, and
+not for each search.
 """
 
 from __future__ import annotations

@@ -90,9 +90,8 @@ def recommend(channel: grpc.Channel, user: str, n: int) -> recommendation_servic
     stub.Recommend(recommendation_service_pb2.RecommendRequest(user_id=user, n=n), timeout=5)
     started = time.perf_counter()
     answer = stub.Recommend(recommendation_service_pb2.RecommendRequest(user_id=user, n=n, explain=True), timeout=5)
-    print(
-        f"   Recommend(user_id={user!r}, n={n}): {len(answer.items)} items in {1e3 * (time.perf_counter() - started):.1f} ms"
-    )
+    took = 1e3 * (time.perf_counter() - started)
+    print(f"   Recommend(user_id={user!r}, n={n}): {len(answer.items)} items in {took:.1f} ms")
     return answer
 
 
@@ -196,15 +195,12 @@ def main() -> int:
         kept = arguments.output / "home"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.move(demo.home, kept)
-    print(
-        f"\n{'It worked' if good else 'It did NOT work as promised'}, in {time.perf_counter() - started:.0f} s. Try next:"
-    )
+    verdict = "It worked" if good else "It did NOT work as promised"
+    print(f"\n{verdict}, in {time.perf_counter() - started:.0f} s. Try next:")
     who = "1" if arguments.data else "visitor"
     home = os.path.relpath(kept)
     print(f"  .venv/bin/aigc recommend --user {who} --explain --home {home}")
-    print(
-        f"  .venv/bin/aigc serve --home {home}        # then, from any language: aigc.v1.RecommendationService/Recommend"
-    )
+    print(f"  .venv/bin/aigc serve --home {home}        # then call aigc.v1.RecommendationService/Recommend")
     print("  .venv/bin/aigc import --help              # your own items and events")
     return 0 if good else 1
 

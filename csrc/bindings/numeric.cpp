@@ -59,10 +59,15 @@ py::tuple py_top_k_similarity(const py::object& offsets_in, const py::object& co
       offsets.at(offsets.size() - 1) != columns.size() || columns.size() != values.size())
     throw py::value_error("offsets, columns and values do not describe one CSR matrix");
   refuse_non_finite(values, "values");
+  if (n_columns < 0 || n_columns >= static_cast<py::ssize_t>(kNoRow))
+    throw py::value_error("n_columns is " + std::to_string(n_columns) +
+                          "; give a number from 0 to 2^32 - 2");
   const py::ssize_t n_rows = offsets.size() - 1;
+  for (py::ssize_t u = 0; u < n_rows; ++u)
+    if (offsets.data()[u] > offsets.data()[u + 1])
+      throw py::value_error("offsets fall after row " + std::to_string(u));
   for (py::ssize_t u = 0; u < n_rows; ++u) {
     const std::int64_t begin = offsets.data()[u], end = offsets.data()[u + 1];
-    if (begin > end) throw py::value_error("offsets fall after row " + std::to_string(u));
     for (std::int64_t e = begin; e < end; ++e) {
       if (columns.data()[e] >= static_cast<std::uint64_t>(n_columns))
         throw py::value_error("columns holds " + std::to_string(columns.data()[e]) +

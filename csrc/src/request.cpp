@@ -18,7 +18,11 @@ bool any_of(const View<std::uint32_t>& own, const std::vector<std::uint8_t>& wan
 }  // namespace
 
 Request::Request(const State& state_in, const Plan& plan_in, const Query& query_in)
-    : state(state_in), plan(plan_in), query(query_in) {
+    : state(state_in),
+      plan(plan_in),
+      query(query_in),
+      delta(state_in.delta()),
+      n_items(state_in.n_items()) {
   if (query.n == 0) throw std::invalid_argument("n is 0; give at least 1");
   if (query.diversity > 1.0f || std::isnan(query.diversity))
     throw std::invalid_argument("diversity is " + std::to_string(query.diversity) +
@@ -26,7 +30,7 @@ Request::Request(const State& state_in, const Plan& plan_in, const Query& query_
   if (query.vector_rows.size() != query.vector_scores.size())
     throw std::invalid_argument("vector_rows and vector_scores differ in length");
   for (std::size_t i = 0; i < query.vector_rows.size(); ++i) {
-    if (query.vector_rows[i] >= state.n_items())
+    if (query.vector_rows[i] >= n_items)
       throw std::invalid_argument("vector_rows[" + std::to_string(i) + "] is no item's row");
     if (!std::isfinite(query.vector_scores[i]))
       throw std::invalid_argument("vector_scores[" + std::to_string(i) + "] is not finite");
@@ -37,6 +41,7 @@ Request::Request(const State& state_in, const Plan& plan_in, const Query& query_
     history.reserve(user.history.size() + 1);
     const std::int64_t newest = user.history.empty() ? 0 : user.history.back().time_ms;
     for (const Interaction& event : user.history) {
+      if (event.item >= n_items) continue;
       float weight = event.weight;
       if (plan.half_life_days > 0.0f) {
         const double age = static_cast<double>(newest - event.time_ms) / kDayMs;
@@ -47,6 +52,7 @@ Request::Request(const State& state_in, const Plan& plan_in, const Query& query_
   }
   if (!query.context_item.empty()) {
     context = state.item_row(query.context_item);
+    if (context >= n_items) context = kNoRow;
     if (context != kNoRow) history.push_back({context, 1.0f});
   }
   if (!query.allow.empty()) allow_ = rows_of(query.allow);

@@ -14,6 +14,8 @@ constexpr double kDayMs = 86'400'000.0;
 constexpr char kContent[] = "content";
 // New items looked at closely, after a pass over all of them with the user's vector.
 constexpr std::size_t kDeltaCandidates = 256;
+// Neighbours that a new item comes with, at most.
+constexpr std::size_t kDeltaNeighbours = 50;
 
 void offer(const Request& request, TopK& best, std::uint32_t row, float score) {
   if (!(score > 0.0f) || !(score < std::numeric_limits<float>::infinity())) return;
@@ -34,11 +36,10 @@ float entry_level(const State& state, const ItemItemModel& model, std::uint32_t 
 void add_new_by_content(const Request& request, const ItemItemModel& model, Accumulator& sums,
                         std::size_t& additions) {
   const State& state = request.state;
-  const auto delta = state.delta();
-  if (delta->empty() || request.vector().empty()) return;
+  if (request.delta->empty() || request.vector().empty()) return;
   const std::size_t d = state.base().embedding_size;
   TopK near(kDeltaCandidates);
-  for (const DeltaEntry& entry : *delta)
+  for (const DeltaEntry& entry : *request.delta)
     if (entry.row >= state.base().n_items)
       near.push(dot(request.vector().data(), entry.record->embedding.data(), d), entry.row);
   additions += near.sorted().size() * request.history.size();
@@ -66,10 +67,10 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
       additions +=
           static_cast<std::size_t>(model->offsets[item.row + 1] - model->offsets[item.row]);
     else if (by_content)
-      additions += state.record(item.row)->neighbours.size();
+      additions += kDeltaNeighbours;
   }
   if (by_content) additions += kDeltaCandidates;
-  scratch.items.reset(state.n_items(), additions);
+  scratch.items.reset(request.n_items, additions);
   for (const WeightedItem& item : request.history) {
     if (item.row < n_base) {
       const std::int64_t end = model->offsets[item.row + 1];
@@ -78,7 +79,7 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
                           item.weight * model->weights[static_cast<std::size_t>(e)]);
     } else if (by_content) {
       for (const Scored& near : state.record(item.row)->neighbours)
-        scratch.items.add(near.row, item.weight * near.score);
+        if (near.row < request.n_items) scratch.items.add(near.row, item.weight * near.score);
     }
   }
   if (by_content) add_new_by_content(request, *model, scratch.items, additions);
@@ -103,7 +104,7 @@ void user_user(const Request& request, Scratch& scratch) {
   };
   for (const SimilarUser& near : scratch.neighbours)
     additions += static_cast<std::size_t>(base.history_offsets[near.row + 1] - begin_of(near.row));
-  scratch.items.reset(state.n_items(), additions);
+  scratch.items.reset(request.n_items, additions);
   for (const SimilarUser& near : scratch.neighbours) {
     const std::int64_t end = base.history_offsets[near.row + 1];
     for (std::int64_t e = begin_of(near.row); e < end; ++e) {
@@ -144,7 +145,7 @@ void fresh(const Request& request, const Source& source, TopK& best) {
     best.push(freshness(request, base.item_created[row]), row);
     ++taken;
   }
-  for (const DeltaEntry& entry : *state.delta()) {
+  for (const DeltaEntry& entry : *request.delta) {
     const float score = freshness(request, entry.record->created_ms);
     offer(request, best, entry.row, score);
   }
@@ -179,15 +180,14 @@ void interests(const Request& request, const Source& source, TopK& best) {
     const std::uint32_t row = base.popular_order[i];
     taken += consider(row, base.item_popularity[row]) ? 1 : 0;
   }
-  for (const DeltaEntry& entry : *state.delta())
+  for (const DeltaEntry& entry : *request.delta)
     if (entry.row >= base.n_items) consider(entry.row, 0.0f);
 }
 
 void by_vector(const Request& request, TopK& best) {
   const State& state = request.state;
   const auto& rows = request.query.vector_rows;
-  const auto delta = state.delta();
-  const bool scan = !delta->empty() && !request.vector().empty();
+  const bool scan = !request.delta->empty() && !request.vector().empty();
   std::vector<std::uint32_t> order(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
   // Of a row given twice, the better score counts.
@@ -203,7 +203,7 @@ void by_vector(const Request& request, TopK& best) {
     offer(request, best, row, request.query.vector_scores[order[i]]);
   }
   if (!scan) return;
-  for (const DeltaEntry& entry : *delta)
+  for (const DeltaEntry& entry : *request.delta)
     offer(
         request, best, entry.row,
         dot(request.vector().data(), entry.record->embedding.data(), state.base().embedding_size));

@@ -148,7 +148,8 @@ std::vector<Scored> State::nearest(const float* embedding) const {
                scores.data());
   for (std::size_t i = 0; i < kNeighbours; ++i)
     if (rows[i] >= 0 && scores[i] > 0.0f) best.push(scores[i], static_cast<std::uint32_t>(rows[i]));
-  for (const DeltaEntry& entry : *delta()) {
+  const auto entries = delta();
+  for (const DeltaEntry& entry : *entries) {
     const float score = dot(embedding, entry.record->embedding.data(), d);
     if (entry.row >= base_.n_items && score > 0.0f) best.push(score, entry.row);
   }
@@ -349,7 +350,8 @@ std::size_t State::n_categories() const {
 
 void State::search_delta(const float* query, std::size_t k, TopK& best) const {
   best.reset(k);
-  for (const DeltaEntry& entry : *delta())
+  const auto entries = delta();
+  for (const DeltaEntry& entry : *entries)
     best.push(dot(query, entry.record->embedding.data(), base_.embedding_size), entry.row);
 }
 

@@ -77,7 +77,8 @@ class App:
         self.platform = platform
         self.metrics = Metrics()
         self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
-        self.health = health.aio.HealthServicer()
+        # The type stubs of the health package do not know its aio half.
+        self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self.port = 0
         self.metrics_port = 0
         self._server = grpc.aio.server(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "aigc/plan.h"
@@ -24,6 +25,10 @@ class Request {
   const State& state;
   const Plan& plan;
   const Query& query;
+  // What was new or changed when the request began, and how many rows there were: what a writer
+  // adds meanwhile takes part in the next request.
+  const std::shared_ptr<const std::vector<DeltaEntry>> delta;
+  const std::size_t n_items;
   UserView user;
   bool personal = false;              // the user's own history counts
   std::vector<WeightedItem> history;  // decayed, oldest first, the context item last

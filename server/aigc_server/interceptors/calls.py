@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import structlog
@@ -22,8 +22,14 @@ __all__ = ["CallInterceptor"]
 
 _OURS = "/aigc."
 
+if TYPE_CHECKING:
+    _Base = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    # Generic in the type stubs only.
+    _Base = grpc.aio.ServerInterceptor
 
-class CallInterceptor(grpc.aio.ServerInterceptor[Any, Any]):
+
+class CallInterceptor(_Base):
     """Admission → deadline → the call → errors as rich status → one line of log → metrics."""
 
     def __init__(self, admission: Admission, metrics: Metrics, default_deadline_ms: int) -> None:
