@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import cluster, new_database, programs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,3 +19,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder of real data beside the repository (../shared/data)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if programs() is None:
+        pytest.skip("needs PostgreSQL's server programs (apt-get install postgresql)")
+    with cluster(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> str:
+    """An empty database of this test's own."""
+    digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    return new_database(postgres_server, f"t{digest}")
