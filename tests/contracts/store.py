@@ -54,7 +54,12 @@ class StoreContract:
         yield store
         store.close()
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    # One suite for several classes is the point of a contract; the examples differ, and that is well.
+    @settings(
+        max_examples=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
     @given(entries=st.lists(items, max_size=5))
     def test_items_come_back_as_they_went_in(self, store: SqlStore, entries: list[Item]) -> None:
         store.delete_items([i.id for i in entries])
