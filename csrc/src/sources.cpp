@@ -73,18 +73,20 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
   scratch.items.reset(request.n_items, additions);
   for (const WeightedItem& item : request.history) {
     if (item.row < n_base) {
-      const std::int64_t end = model->offsets[item.row + 1];
-      for (std::int64_t e = model->offsets[item.row]; e < end; ++e)
-        scratch.items.add(model->items[static_cast<std::size_t>(e)],
-                          item.weight * model->weights[static_cast<std::size_t>(e)]);
+      const std::size_t begin = static_cast<std::size_t>(model->offsets[item.row]);
+      const std::size_t end = static_cast<std::size_t>(model->offsets[item.row + 1]);
+      scratch.items.add_list(model->items.data + begin, model->weights.data + begin, end - begin,
+                             item.weight);
     } else if (by_content) {
       for (const Scored& near : state.record(item.row)->neighbours)
         if (near.row < request.n_items) scratch.items.add(near.row, item.weight * near.score);
     }
   }
   if (by_content) add_new_by_content(request, *model, scratch.items, additions);
-  scratch.items.for_each(
-      [&](std::uint32_t row, float sum) { offer(request, scratch.best, row, sum); });
+  scratch.items.for_each_above(0.0f, [&](std::uint32_t row, float sum) {
+    offer(request, scratch.best, row, sum);
+    return scratch.best.threshold();
+  });
 }
 
 void user_user(const Request& request, Scratch& scratch) {
@@ -112,8 +114,10 @@ void user_user(const Request& request, Scratch& scratch) {
       scratch.items.add(base.history_items[at], near.similarity * base.history_weights[at]);
     }
   }
-  scratch.items.for_each(
-      [&](std::uint32_t row, float sum) { offer(request, scratch.best, row, sum); });
+  scratch.items.for_each_above(0.0f, [&](std::uint32_t row, float sum) {
+    offer(request, scratch.best, row, sum);
+    return scratch.best.threshold();
+  });
 }
 
 void popular(const Request& request, const Source& source, TopK& best) {
@@ -259,9 +263,10 @@ void similar_users(const State& state, const std::vector<WeightedItem>& history,
   }
   TopK best(count);
   const float norm = static_cast<float>(std::sqrt(squares));
-  scratch.users.for_each([&](std::uint32_t user, float overlap) {
-    if (user == self || !(base.user_norms[user] > 0.0f)) return;
-    best.push(overlap / (norm * base.user_norms[user]), user);
+  scratch.users.for_each_above(0.0f, [&](std::uint32_t user, float overlap) {
+    if (user != self && base.user_norms[user] > 0.0f)
+      best.push(overlap / (norm * base.user_norms[user]), user);
+    return 0.0f;
   });
   for (const Scored& user : best.sorted())
     scratch.neighbours.push_back({user.row, std::min(user.score, 1.0f)});

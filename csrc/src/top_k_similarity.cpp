@@ -120,17 +120,17 @@ Scan scan_function() {
   }
 }
 
-Lists gather(std::vector<TopK>& heaps) {
+Lists gather(std::vector<TopKBuffer>& best) {
   Lists lists;
-  lists.offsets.reserve(heaps.size() + 1);
+  lists.offsets.reserve(best.size() + 1);
   lists.offsets.push_back(0);
-  for (auto& heap : heaps) {
-    for (const Scored& entry : heap.sorted()) {
+  for (auto& buffer : best) {
+    for (const Scored& entry : buffer.sorted()) {
       lists.items.push_back(entry.row);
       lists.weights.push_back(entry.score);
     }
     lists.offsets.push_back(static_cast<std::int64_t>(lists.items.size()));
-    heap = TopK();
+    buffer = TopKBuffer();
   }
   return lists;
 }
@@ -151,18 +151,16 @@ Lists top_k_similarity(const std::int64_t* offsets, const std::uint32_t* columns
     if (normalise && norms[i] == 0.0f) norms[i] = 1.0f;
   }
   const float below = normalise ? shrinkage : 1.0f;
-  std::vector<TopK> heaps(n_columns);
-  for (auto& heap : heaps) heap.reset(k);
+  std::vector<TopKBuffer> best(n_columns, TopKBuffer(k));
   // What a similarity must exceed to enter an item's list: 0 until the list is full.
   std::vector<float> floors(n_columns, 0.0f);
   std::vector<float> sums(n_columns, 0.0f);
   std::vector<std::uint32_t> found(n_columns + 16);
   const Scan scan = scan_function();
   const auto offer = [&](std::size_t to, float similarity, std::size_t row) {
-    heaps[to].push(similarity, static_cast<std::uint32_t>(row));
-    floors[to] = std::max(0.0f, heaps[to].threshold());
+    floors[to] = best[to].push(similarity, static_cast<std::uint32_t>(row));
   };
-  if (k == 0) return gather(heaps);
+  if (k == 0) return gather(best);
   for (std::size_t i = 0; i < n_columns; ++i) {
     std::size_t work = 0;
     for (std::int64_t p = t.offsets[i]; p < t.offsets[i + 1]; ++p)
@@ -205,23 +203,19 @@ Lists top_k_similarity(const std::int64_t* offsets, const std::uint32_t* columns
       }
     }
   }
-  return gather(heaps);
+  return gather(best);
 }
 
 Lists top_k_rows(const float* matrix, std::size_t n, std::size_t k) {
-  std::vector<TopK> heaps(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    heaps[i].reset(std::min(k, n));
+  std::vector<TopKBuffer> best(n, TopKBuffer(std::min(k, n)));
+  for (std::size_t i = 0; i < n && k > 0; ++i) {
     float floor = 0.0f;
     for (std::size_t j = 0; j < n; ++j) {
       const float value = matrix[i * n + j];
-      if (value > floor && j != i && k > 0) {
-        heaps[i].push(value, static_cast<std::uint32_t>(j));
-        floor = std::max(0.0f, heaps[i].threshold());
-      }
+      if (value > floor && j != i) floor = best[i].push(value, static_cast<std::uint32_t>(j));
     }
   }
-  return gather(heaps);
+  return gather(best);
 }
 
 }  // namespace aigc

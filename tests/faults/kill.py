@@ -1,6 +1,6 @@
 """Kill a real server with SIGKILL again and again while it takes events; count what was acknowledged and what is there.
 
-python -m tests.faults.kill --rounds 50 --events 20000 [--store-url postgresql://…]
+python -m tests.faults.kill --rounds 50 --events 20000 [--postgres]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import grpc
 
 from aigc.store.sql import open_store
 from tests.faults.process import ServerProcess, record
+from tests.postgres import cluster
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,18 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--store-url", default="", help="PostgreSQL instead of SQLite; the database must be empty")
+    parser.add_argument("--postgres", action="store_true", help="a PostgreSQL cluster of its own instead of SQLite")
     arguments = parser.parse_args()
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        url = stack.enter_context(cluster(Path(folder) / "postgres")) if arguments.postgres else ""
         tally = kill_rounds(
             Path(folder) / "home",
             rounds=arguments.rounds,
             events=arguments.events,
             batch=arguments.batch,
             seed=arguments.seed,
-            store_url=arguments.store_url,
+            store_url=url,
         )
     print(f"{tally} in {time.perf_counter() - started:.0f} s")  # noqa: T201
     return 0 if tally.lost == tally.twice == 0 and tally.acknowledged == arguments.events else 1

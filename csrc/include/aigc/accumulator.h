@@ -4,30 +4,24 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "aigc/id_table.h"
 
 namespace aigc {
 
-// Dense for few rows, where an array fits the cache; else a hash table as large as what is added.
+// Dense for few rows, where the array fits the cache and is scanned and cleared as a whole; else a
+// hash table as large as what is added.
 class Accumulator {
  public:
-  static constexpr std::size_t kDenseRows = 1u << 18;
+  static constexpr std::size_t kDenseRows = 1u << 16;
 
   // Prepare for rows below n_rows and at most `additions` calls of add.
   void reset(std::size_t n_rows, std::size_t additions) {
     dense_ = n_rows <= kDenseRows;
     if (dense_) {
-      for (const std::uint32_t row : touched_dense_) {
-        sums_[row] = 0.0f;
-        marks_[row] = 0;
-      }
-      touched_dense_.clear();
-      if (sums_.size() < n_rows) {
-        sums_.resize(n_rows, 0.0f);
-        marks_.resize(n_rows, 0);
-      }
+      sums_.assign(n_rows, 0.0f);
       return;
     }
     std::size_t slots = 1024;
@@ -35,19 +29,24 @@ class Accumulator {
     if (slots > entries_.size()) {
       entries_.assign(slots, Entry{kNoRow, 0.0f});
     } else {
-      for (const std::uint32_t slot : touched_slots_) entries_[slot] = Entry{kNoRow, 0.0f};
+      for (const std::uint32_t slot : touched_) entries_[slot] = Entry{kNoRow, 0.0f};
     }
-    touched_slots_.clear();
+    touched_.clear();
     // A large table left by an earlier request is used only as far as this one needs.
     mask_ = slots - 1;
   }
 
+  // Add value · weights[i] to rows[i], for `count` distinct rows.
+  void add_list(const std::uint32_t* rows, const float* weights, std::size_t count, float value) {
+    if (dense_) {
+      for (std::size_t i = 0; i < count; ++i) sums_[rows[i]] += value * weights[i];
+    } else {
+      for (std::size_t i = 0; i < count; ++i) add(rows[i], value * weights[i]);
+    }
+  }
+
   void add(std::uint32_t row, float value) {
     if (dense_) {
-      if (marks_[row] == 0) {
-        marks_[row] = 1;
-        touched_dense_.push_back(row);
-      }
       sums_[row] += value;
       return;
     }
@@ -55,7 +54,7 @@ class Accumulator {
     while (entries_[slot].row != row) {
       if (entries_[slot].row == kNoRow) {
         entries_[slot].row = row;
-        touched_slots_.push_back(static_cast<std::uint32_t>(slot));
+        touched_.push_back(static_cast<std::uint32_t>(slot));
         break;
       }
       slot = (slot + 1) & mask_;
@@ -63,13 +62,32 @@ class Accumulator {
     entries_[slot].sum += value;
   }
 
-  template <typename F>
-  void for_each(F&& visit) const {
-    if (dense_) {
-      for (const std::uint32_t row : touched_dense_) visit(row, sums_[row]);
-    } else {
-      for (const std::uint32_t slot : touched_slots_) visit(entries_[slot].row, entries_[slot].sum);
+  // Visit every row whose sum is above 0 and not below `floor`; a visit gives the floor from then
+  // on.
+  template <typename Visit>
+  void for_each_above(float floor, Visit&& visit) const {
+    // One comparison serves for both conditions.
+    const auto cut = [](float x) { return std::max(x, std::numeric_limits<float>::denorm_min()); };
+    float least = cut(floor);
+    if (!dense_) {
+      for (const std::uint32_t slot : touched_)
+        if (entries_[slot].sum >= least) least = cut(visit(entries_[slot].row, entries_[slot].sum));
+      return;
     }
+    // Blocks are tested as a whole first: most of them hold nothing of interest.
+    constexpr std::size_t kBlock = 32;
+    const std::size_t n = sums_.size();
+    const float* sums = sums_.data();
+    std::size_t start = 0;
+    for (; start + kBlock <= n; start += kBlock) {
+      int any = 0;
+      for (std::size_t i = 0; i < kBlock; ++i) any |= sums[start + i] >= least ? 1 : 0;
+      if (any == 0) continue;
+      for (std::size_t row = start; row < start + kBlock; ++row)
+        if (sums[row] >= least) least = cut(visit(static_cast<std::uint32_t>(row), sums[row]));
+    }
+    for (std::size_t row = start; row < n; ++row)
+      if (sums[row] >= least) least = cut(visit(static_cast<std::uint32_t>(row), sums[row]));
   }
 
  private:
@@ -80,10 +98,8 @@ class Accumulator {
   bool dense_ = true;
   std::size_t mask_ = 0;
   std::vector<float> sums_;
-  std::vector<std::uint8_t> marks_;
-  std::vector<std::uint32_t> touched_dense_;
   std::vector<Entry> entries_;
-  std::vector<std::uint32_t> touched_slots_;
+  std::vector<std::uint32_t> touched_;
 };
 
 }  // namespace aigc

@@ -59,4 +59,37 @@ class TopK {
   std::vector<Scored> entries_;
 };
 
+// The k best of many that come in order of their rows. A candidate is appended, and only when three
+// times k wait are the k best of them kept: a few instructions each, where a heap takes a walk.
+class TopKBuffer {
+ public:
+  explicit TopKBuffer(std::size_t k = 0) : k_(k) {}
+
+  // Give what a later candidate must exceed: 0 until k are known.
+  float push(float score, std::uint32_t row) {
+    entries_.push_back({score, row});
+    if (entries_.size() >= 3 * k_) keep_best();
+    return floor_;
+  }
+
+  // Best first. The buffer is spent afterwards.
+  std::vector<Scored>& sorted() {
+    if (entries_.size() > k_) keep_best();
+    std::sort(entries_.begin(), entries_.end(), better);
+    return entries_;
+  }
+
+ private:
+  void keep_best() {
+    const auto last = entries_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
+    std::nth_element(entries_.begin(), last, entries_.end(), better);
+    floor_ = std::max(0.0f, last->score);
+    entries_.resize(k_);
+  }
+
+  std::size_t k_;
+  float floor_ = 0.0f;
+  std::vector<Scored> entries_;
+};
+
 }  // namespace aigc
