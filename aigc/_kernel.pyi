@@ -117,7 +117,7 @@ class Results:
     @property
     def neighbour_item_shares(self) -> NDArray[np.float32]: ...  # (b, n, h)
     @property
-    def neighbour_users(self) -> list[list[list[str]]]: ...  # [b][n][≤ h]
+    def neighbour_users(self) -> list[list[list[tuple[str, float]]]]: ...  # [b][n][≤ h], id and share
 
 @final
 class State:

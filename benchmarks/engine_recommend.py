@@ -45,9 +45,7 @@ offsets, columns, weights = top_k_similarity(
 arrays |= {"model_item_knn_offsets": offsets, "model_item_knn_items": columns, "model_item_knn_weights": weights}
 engine = Engine()
 engine.publish(State(arrays, models=["item_knn"], kinds=["text"], categories=[], embedding_size=1))
-plan = Plan(
-    sources=[Source(kind="item_item", name="item_knn", limit=N)], calibration="none", history_limit=10_000
-)
+plan = Plan(sources=[Source(kind="item_item", name="item_knn", limit=N)], calibration="none", history_limit=10_000)
 now = int(time.time() * 1000)
 queries = [Query(now_ms=now, user_id=f"u{u}", n=N) for u in range(users)]
 agree = []

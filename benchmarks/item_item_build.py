@@ -38,7 +38,8 @@ def run(name: str, matrix: sparse.csr_matrix, runs: int) -> None:
     got_offsets, _, got = ours()  # type: ignore[misc]
     wanted = sparse.csr_matrix(peers["sparse_dot_topn"]())
     for i in range(0, scaled.shape[1], 997):
-        near = np.sort(wanted.data[wanted.indptr[i] : wanted.indptr[i + 1]][wanted.indices[wanted.indptr[i] : wanted.indptr[i + 1]] != i])[::-1][:K]
+        row = slice(wanted.indptr[i], wanted.indptr[i + 1])
+        near = np.sort(wanted.data[row][wanted.indices[row] != i])[::-1][:K]
         np.testing.assert_allclose(got[got_offsets[i] : got_offsets[i + 1]], near, rtol=1e-3, atol=1e-5)
     compare(f"top-{K} item–item of {name}", ours, peers, 2, runs=runs)
 

@@ -1,4 +1,4 @@
-"""Text → embedding: TF-IDF over words and Chinese character n-grams, reduced by truncated SVD."""
+"""Text → embedding: TF-IDF over words and Chinese character n-grams, reduced by truncated SVD and projection."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ __all__ = ["TextEncoder", "item_words", "tokens"]
 
 _MAX_FEATURES = 50_000
 _MAX_CHARACTERS = 20_000
+# What the words themselves weigh beside the topics: the topics hold about half of a text's length.
+_WORDS = 0.6
 # A run of Han characters, or a run of letters and digits of any other script.
+_YEAR = re.compile(r"(18|19|20)\d\d")
 _RUN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+|[^\W_\u3400-\u9fff\uf900-\ufaff]+")
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words; Chinese, which has no spaces, as single characters, pairs and triples."""
+    """Lower-case words; Chinese, which has no spaces, as single characters, pairs and triples.
+
+    Bare years are left out: they stand in so many titles that films of one year would pass for films of one kind.
+    """
     found: list[str] = []
     for run in _RUN.findall(text[:_MAX_CHARACTERS].lower()):
         if "\u3400" <= run[0] <= "\u9fff" or "\uf900" <= run[0] <= "\ufaff":
             found += [run[i : i + n] for n in (1, 2, 3) for i in range(len(run) - n + 1)]
-        else:
+        elif not _YEAR.fullmatch(run):
             found.append(run)
     return found
 
@@ -38,7 +44,12 @@ def item_words(item: Item) -> str:
 
 
 class TextEncoder:
-    """Latent semantic analysis (Deerwester et al. 1990): TF-IDF with sublinear counts, then the leading directions."""
+    """TF-IDF with sublinear counts, seen in two ways side by side.
+
+    Half of the embedding is latent semantic analysis (Deerwester et al. 1990), the leading directions, which knows
+    topics and forgets rare words; the other half is a random projection (Johnson and Lindenstrauss 1984), which keeps
+    the cosines of the words themselves, so that a title is found by its own words.
+    """
 
     name = "text-svd"
 
@@ -70,8 +81,13 @@ class TextEncoder:
         except ValueError:
             # No document has a word.
             return cls({}, np.empty(0, np.float32), np.zeros((0, embedding_size), np.float32))
-        size = min(embedding_size, matrix.shape[1] - 1, matrix.shape[0] - 1)
+        topics = (embedding_size + 1) // 2
+        size = min(topics, matrix.shape[1] - 1, matrix.shape[0] - 1)
         basis = np.zeros((matrix.shape[1], embedding_size), np.float32)
+        if embedding_size > topics:
+            width = embedding_size - topics
+            noise = np.random.default_rng(seed).normal(size=(matrix.shape[1], width))
+            basis[:, topics:] = noise * (_WORDS / np.sqrt(width))
         if size >= 1:
             basis[:, :size] = TruncatedSVD(size, random_state=seed, n_iter=4).fit(matrix).components_.T
         else:

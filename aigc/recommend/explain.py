@@ -48,7 +48,10 @@ def ranked_items(results: Results, i: int, strategy: Strategy, *, explain: bool)
                     key=lambda share: (-share.share, share.source),
                 )
             ),
-            (*_item_neighbours(state, near[j], near_shares[j]), *(Neighbour(u, "", "user", 0.0) for u in users[j])),
+            (
+                *_item_neighbours(state, near[j], near_shares[j]),
+                *(Neighbour(user, "", "user", share) for user, share in users[j]),
+            ),
         )
         for j, item in enumerate(items)
     ]

@@ -29,7 +29,7 @@ class TrainOptions:
     ease: Ease = field(default_factory=Ease)
     item_knn: ItemKnn = field(default_factory=ItemKnn)
     content_k: int = 50
-    text_size: int = 64
+    text_size: int = 128
     image_size: int = 64
     history_limit: int = 1000
     item_users_limit: int = 512

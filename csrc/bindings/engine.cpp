@@ -46,9 +46,9 @@ Results to_results(std::shared_ptr<State> state, const std::vector<Answer>& answ
         item_shares[(i * n + j) * h + k] = item.items[k].share;
       }
       py::list of_item;
-      for (const std::uint32_t user : item.users) {
-        const auto id = state->base().user_ids()[user];
-        of_item.append(py::str(id.data(), id.size()));
+      for (const ItemShare& user : item.users) {
+        const auto id = state->base().user_ids()[user.row];
+        of_item.append(py::make_tuple(py::str(id.data(), id.size()), user.share));
       }
       of_query.append(of_item);
     }

@@ -25,8 +25,9 @@ std::vector<float> contributions(const Request& request, const Source& source, s
   return added;
 }
 
-std::vector<std::uint32_t> users_behind(const Request& request, std::uint32_t row,
-                                        const Scratch& scratch) {
+// The similar users who like `row`, and their parts of `share`.
+std::vector<ItemShare> users_behind(const Request& request, std::uint32_t row, float share,
+                                    const Scratch& scratch) {
   const Snapshot& base = request.state.base();
   std::vector<Scored> best;
   for (const SimilarUser& near : scratch.neighbours) {
@@ -37,10 +38,12 @@ std::vector<std::uint32_t> users_behind(const Request& request, std::uint32_t ro
         weight += base.history_weights[static_cast<std::size_t>(e)];
     if (weight > 0.0f) best.push_back({near.similarity * weight, near.row});
   }
+  float total = 0.0f;
+  for (const Scored& user : best) total += user.score;
   std::sort(best.begin(), best.end(), better);
   best.resize(std::min(best.size(), kExplainNeighbours));
-  std::vector<std::uint32_t> users;
-  for (const Scored& user : best) users.push_back(user.row);
+  std::vector<ItemShare> users;
+  for (const Scored& user : best) users.push_back({user.row, share * user.score / total});
   return users;
 }
 
@@ -55,7 +58,7 @@ void explain(const Request& request, const Fused& item, const Scratch& scratch,
     ranked.shares.push_back(share);
     if (!(share > 0.0f)) continue;
     if (sources[s].kind == SourceKind::kUserUser)
-      ranked.users = users_behind(request, item.row, scratch);
+      ranked.users = users_behind(request, item.row, share, scratch);
     const std::vector<float> added = contributions(request, sources[s], item.row);
     float total = 0.0f;
     for (const float x : added) total += x;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import urllib.request
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,9 +52,13 @@ async def test_every_service_is_healthy_and_reflected(client: Client) -> None:
     assert set(SERVICES) < set(listed)
 
 
-async def test_an_expired_deadline_does_no_work(client: Client) -> None:
-    got = await failure(client.recommendations.Recommend(pb.RecommendRequest(n=5), timeout=0))
-    assert got.code is grpc.StatusCode.DEADLINE_EXCEEDED
+async def test_a_call_whose_deadline_passes_while_it_waits_does_no_work(client: Client) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(client.app.settings.max_concurrent):
+            await stack.enter_async_context(client.app.admission.turn())
+        got = await failure(client.recommendations.Recommend(pb.RecommendRequest(n=5), timeout=0.1))
+        assert got.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert (await client.recommendations.Recommend(pb.RecommendRequest(n=5), timeout=5)).items
 
 
 async def test_a_build_tells_how_far_it_is_and_serves_at_its_end(client: Client) -> None:

@@ -80,6 +80,10 @@ async def test_the_reasons_add_up_and_name_the_history(client: Client) -> None:
         liked = [n for n in item.reasons.neighbours if n.kind == recommendation_pb2.NEIGHBOUR_KIND_ITEM]
         assert liked
         assert all(n.id.startswith("music-") and n.title for n in liked)
+        shares = {s.source: s.share for s in item.reasons.sources}
+        users = [n for n in item.reasons.neighbours if n.kind == recommendation_pb2.NEIGHBOUR_KIND_USER]
+        assert sum(n.share for n in users) <= shares.get("user_user", 0) + 1e-5
+        assert all(n.share > 0 for n in item.reasons.neighbours)
 
 
 async def test_declarations_count_at_once(client: Client) -> None:

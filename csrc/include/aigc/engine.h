@@ -26,7 +26,7 @@ struct RankedItem {
   float score;
   std::vector<float> shares;  // one a source, summing to 1; empty unless explained
   std::vector<ItemShare> items;
-  std::vector<std::uint32_t> users;  // rows of the snapshot
+  std::vector<ItemShare> users;  // rows of the snapshot's users
 };
 
 struct Answer {
