@@ -80,6 +80,8 @@ class CallInterceptor(_Base):
     async def _around(self, method: str, context: Any) -> AsyncIterator[None]:
         started = time.perf_counter()
         code, reason = grpc.StatusCode.OK, ""
+        # After a cancelled call its context points at freed memory (grpcio 1.85): ask now, not in the end.
+        peer = context.peer()
         request_id = next((v for k, v in context.invocation_metadata() or () if k == "x-request-id"), "")
         try:
             async with self._admission.turn():
@@ -123,6 +125,6 @@ class CallInterceptor(_Base):
                 code=code.name,
                 reason=reason,
                 ms=round(elapsed * 1000, 3),
-                peer=context.peer(),
+                peer=peer,
                 request_id=request_id or uuid.uuid4().hex,
             )
