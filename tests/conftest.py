@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,11 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     if programs() is None:
         pytest.skip("needs PostgreSQL's server programs (apt-get install postgresql)")
-    with cluster(tmp_path_factory.mktemp("postgres")) as url:
+    # Not below pytest's own folder, which another run of pytest may clear.
+    with tempfile.TemporaryDirectory(prefix="aigc-postgres-") as folder, cluster(Path(folder)) as url:
         yield url
 
 

@@ -163,10 +163,11 @@ class Recommender:
                 half_life_days=strategy.half_life_days,
             )
             if present.any() and vectors.shape[1] == serving.state.embedding_size:
-                rows, scores = serving.index.search(vectors, vector_limit)
                 for i in np.flatnonzero(present).tolist():
-                    good = rows[i] >= 0
-                    near[i] = rows[i][good].astype(np.uint32), scores[i][good]
+                    # One by one: the last bit of a score must not depend on the company, or ties would break by it.
+                    rows, scores = serving.index.search(vectors[i : i + 1], vector_limit)
+                    good = rows[0] >= 0
+                    near[i] = rows[0][good].astype(np.uint32), scores[0][good]
         return [
             Query(
                 now_ms=now_ms,

@@ -109,6 +109,18 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) void scan_avx512(Group& gro
   for (; row < n; ++row) rows_avx512<1>(group, base, row, d);
 }
 
+// One query: nothing to share between lanes, so each row is one inner product along d.
+void scan_single(TopK& heap, const float* base, std::size_t n, std::size_t d, const float* query) {
+  float floor = heap.threshold();
+  for (std::size_t row = 0; row < n; ++row) {
+    const float score = dot(query, base + row * d, d);
+    if (score > floor) {
+      heap.push(score, static_cast<std::uint32_t>(row));
+      floor = heap.threshold();
+    }
+  }
+}
+
 void write(TopK& heap, std::size_t k, std::int64_t* rows, float* scores) {
   const auto& best = heap.sorted();
   for (std::size_t j = 0; j < k; ++j) {
@@ -125,6 +137,12 @@ void exact_search(const float* base, std::size_t n, std::size_t d, const float* 
   const std::size_t width = level == SimdLevel::kAvx512 ? 16 : 8;
   for (std::size_t start = 0; start < q; start += width) {
     const std::size_t used = std::min(width, q - start);
+    if (used == 1) {
+      TopK heap(std::min(k, n));
+      scan_single(heap, base, n, d, queries + start * d);
+      write(heap, k, rows + start * k, scores + start * k);
+      continue;
+    }
     Group group;
     group.width = width;
     group.used = used;
