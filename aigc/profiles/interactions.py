@@ -87,29 +87,29 @@ def collect_interactions(
         events += len(batch.seqs)
         last_seq = int(batch.seqs[-1]) if len(batch.seqs) else last_seq
         rows = np.fromiter((item_rows.get(i, -1) for i in batch.item_ids), np.int64, len(batch.item_ids))
-        known = rows >= 0
+        weight = weights.weigh(batch.types, batch.values)
+        # What weighs nothing, such as an impression, is no interaction: the item does not count as seen.
+        known = (rows >= 0) & (weight != 0)
         for user_id in batch.user_ids:
             user_rows.setdefault(user_id, len(user_rows))
         batch_users = np.fromiter((user_rows[u] for u in batch.user_ids), np.int64, len(batch.user_ids))
         users.append(batch_users[known].astype(np.uint32))
         items.append(rows[known].astype(np.uint32))
-        values.append(weights.weigh(batch.types, batch.values)[known])
+        values.append(weight[known])
         times.append(np.clip(batch.times_ms[known] // 1000, 0, 2**32 - 1).astype(np.uint32))
 
-    def joined(parts: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
-        return np.concatenate(parts) if parts else np.empty(0, dtype)
-
-    user = joined(users, np.uint32)  # type: ignore[arg-type]
-    time = joined(times, np.uint32)  # type: ignore[arg-type]
+    # The empty array first, so that no batch at all has a type too.
+    user = np.concatenate([np.empty(0, np.uint32), *users])
+    time = np.concatenate([np.empty(0, np.uint32), *times])
     order = np.lexsort((time, user))
     offsets = np.zeros(len(user_rows) + 1, np.int64)
     np.cumsum(np.bincount(user[order].astype(np.int64), minlength=len(user_rows)), out=offsets[1:])
     return Interactions(
         list(user_rows),
         offsets,
-        joined(items, np.uint32)[order].astype(np.uint32),  # type: ignore[arg-type]
-        joined(values, np.float32)[order].astype(np.float32),  # type: ignore[arg-type]
-        time[order].astype(np.uint32),
+        np.concatenate([np.empty(0, np.uint32), *items])[order],
+        np.concatenate([np.empty(0, np.float32), *values])[order],
+        time[order],
         last_seq,
         events,
     )

@@ -36,14 +36,14 @@ def test_interactions_stand_by_user_and_time_and_leave_out_what_is_unknown() -> 
     nan = float("nan")
     read = [
         batch(("u", "a", "like", nan, 9 * DAY), ("v", "b", "like", nan, DAY), ("u", "gone", "like", nan, 1)),
-        batch(("u", "b", "dislike", nan, 2 * DAY), first=4),
+        batch(("u", "b", "dislike", nan, 2 * DAY), ("v", "a", "impression", nan, 3 * DAY), first=4),
     ]
     got = collect_interactions(read, {"a": 0, "b": 1}, EventWeights())
     assert got.user_ids == ["u", "v"]
     assert got.items.tolist() == [1, 0, 1]
     assert got.offsets.tolist() == [0, 2, 3]
-    assert got.last_seq == 4
-    assert got.events == 4
+    assert got.last_seq == 5
+    assert got.events == 5
     newest = got.newest(1)
     assert newest.items.tolist() == [0, 1]
     assert got.matrix(2).toarray().tolist() == [[np.float32(0.8), 0], [0, np.float32(0.8)]]
