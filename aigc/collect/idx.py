@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -48,7 +49,7 @@ def read_idx(path: Path, rejects: Rejects, *, limit: int = 0) -> Iterator[Item]:
     with _open(path) as file:
         try:
             magic, count, height, width = struct.unpack(">4i", file.read(16))
-        except (struct.error, OSError, EOFError) as error:
+        except (struct.error, OSError, EOFError, zlib.error) as error:
             raise InvalidInputError(f"{path} is no IDX file ({error})", field="path") from error
         if magic != _IMAGES or count < 0 or not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
             raise InvalidInputError(
@@ -60,7 +61,7 @@ def read_idx(path: Path, rejects: Rejects, *, limit: int = 0) -> Iterator[Item]:
         for i in range(min(count, limit) if limit else count):
             try:
                 pixels = file.read(height * width)
-            except (OSError, EOFError):
+            except (OSError, EOFError, zlib.error):
                 pixels = b""
             if len(pixels) < height * width:
                 rejects.add(i, "", path.name, f"the file ends before picture {i} of {count}")
@@ -84,9 +85,12 @@ def _read_labels(images: Path) -> bytes | None:
         if path == images or not path.is_file():
             continue
         with _open(path) as file:
-            head = file.read(8)
-            if len(head) == 8 and struct.unpack(">2i", head)[0] == _LABELS:
-                return file.read(struct.unpack(">2i", head)[1])
+            try:
+                head = file.read(8)
+                if len(head) == 8 and struct.unpack(">2i", head)[0] == _LABELS:
+                    return file.read(struct.unpack(">2i", head)[1])
+            except (OSError, EOFError, zlib.error) as error:
+                raise InvalidInputError(f"{path} cannot be unpacked ({error})", field="path") from error
         raise InvalidInputError(f"{path} is no IDX file of labels", field="path")
     return None
 

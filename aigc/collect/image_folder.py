@@ -142,8 +142,11 @@ def _captions(folder: Path, rejects: Rejects) -> dict[str, dict[str, Any]]:
         for number, line in enumerate(file, 1):
             try:
                 entry = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 rejects.add(f"captions.jsonl:{number}", "", line, "is no JSON")
+                continue
+            if not isinstance(entry, dict):
+                rejects.add(f"captions.jsonl:{number}", "", line, "is no JSON object")
                 continue
             key = next(
                 (entry[k] for k in ("file", "path", "image", "id", "code") if isinstance(entry.get(k), str)), None

@@ -35,6 +35,8 @@ def parse_number(value: object) -> float:
     """A finite number."""
     try:
         number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        raise BadValueError("is not finite") from None
     except (TypeError, ValueError):
         raise BadValueError("is no number") from None
     if not math.isfinite(number):

@@ -98,7 +98,10 @@ def _delimited(
 
     csv.field_size_limit(_MAX_LINE * 4)
     reader = csv.reader(texts(), delimiter=delimiter)
-    header = next(reader, None)
+    try:
+        header = next(reader, None)
+    except csv.Error as error:
+        raise InvalidInputError(f"{path} has no readable header: {error}", field="path") from error
     if header is None:
         raise InvalidInputError(f"{path} is empty; give a file with a header and rows", field="path")
     names = [name.strip() for name in header]
