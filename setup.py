@@ -42,7 +42,17 @@ class CMakeBuild(build_ext):
 setup(
     packages=find_packages(include=["aigc", "aigc.*"]) + find_packages(where="server"),
     package_dir={"aigc_server": "server/aigc_server"},
-    package_data={"aigc": ["py.typed", "*.pyi", "store/migrations/*", "recommend/strategies/*.toml", "v1/*.pyi"]},
+    package_data={
+        "aigc": [
+            "py.typed",
+            "*.pyi",
+            "collect/*.toml",
+            "prepare/*.txt",
+            "recommend/strategies/*.toml",
+            "store/migrations/*",
+            "v1/*.pyi",
+        ]
+    },
     ext_modules=[Extension("aigc._kernel", sources=[])],
     cmdclass={"build_ext": CMakeBuild},
 )

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from aigc.errors import InvalidInputError
 
-__all__ = ["EVENT_FIELDS", "ITEM_FIELDS", "map_columns", "parse_mapping"]
+__all__ = ["EVENT_FIELDS", "ITEM_FIELDS", "map_columns", "parse_mapping", "read_mapping"]
 
 # Field → the column names it is known by, in lower case without _, - and spaces.
 ITEM_FIELDS: Mapping[str, Sequence[str]] = {
     "id": ("id", "itemid", "item", "movieid", "productid", "sku", "asin", "articleid", "contentid", "bookid"),
     "title": ("title", "name", "headline", "productname", "zh", "en"),
-    "text": ("text", "description", "body", "content", "abstract", "summary", "overview"),
+    "text": (
+        "text",
+        "description",
+        "body",
+        "content",
+        "abstract",
+        "summary",
+        "overview",
+        "lines",
+        "turns",
+        "paragraphs",
+    ),
     "categories": ("categories", "category", "genres", "genre", "topic", "topics", "group"),
     "tags": ("tags", "tag", "keywords", "labels"),
     "author": ("author", "artist", "brand", "creator", "seller"),
@@ -47,6 +60,23 @@ def parse_mapping(flags: Sequence[str], fields: Mapping[str, Sequence[str]]) -> 
             )
         mapping[field] = column
     return mapping
+
+
+def read_mapping(path: Path, fields: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The ``[columns]`` of a TOML file: ``field = "column"``, one a line.
+
+    Raises:
+        InvalidInputError: The file cannot be read, is no TOML, or names something that is no field.
+    """
+    try:
+        columns = tomllib.loads(path.read_text(encoding="utf-8")).get("columns")
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"--mapping {path}: {error}", field="mapping") from error
+    if not isinstance(columns, dict) or not all(isinstance(c, str) for c in columns.values()):
+        raise InvalidInputError(
+            f'--mapping {path}: give a table [columns] with lines such as id = "sku"', field="mapping"
+        )
+    return parse_mapping([f"{field}={column}" for field, column in columns.items()], fields)
 
 
 def map_columns(

@@ -1,4 +1,4 @@
-"""Events from a CSV, TSV or JSONL file."""
+"""Events from a CSV, TSV, JSONL or Parquet file."""
 
 from __future__ import annotations
 
@@ -9,46 +9,70 @@ from pathlib import Path
 from aigc.collect.columns import EVENT_FIELDS, map_columns
 from aigc.collect.parse import BadValueError, parse_id, parse_number, parse_time_ms
 from aigc.collect.rejects import Rejects
-from aigc.collect.table import Progress, open_table
+from aigc.collect.table import open_table
+from aigc.collect.text_source import START, Position, Progress
 from aigc.entities import Event
+from aigc.prepare.encoding import AUTO
 
-__all__ = ["read_events"]
+__all__ = ["EventsFile"]
 
 
-def read_events(
-    path: Path,
-    rejects: Rejects,
-    *,
-    columns: Mapping[str, str] | None = None,
-    event_type: str = "",
-    encoding: str = "utf-8",
-    progress: Progress | None = None,
-) -> tuple[dict[str, str], Iterator[Event]]:
-    """The mapping that was settled on, and the events.
+class EventsFile:
+    """A file of events, read once from ``start`` to its end.
 
     A row without an id gets one made of its user, item, type, time and value, so that importing the file again changes
     nothing. A row without a type is a ``rating`` when the file has a value column, else a ``view``.
 
-    Args:
-        path: The file.
-        rejects: Told of each refused row.
-        columns: Field → column, where the names do not say it.
-        event_type: The type of every event, where the file has no such column.
-        encoding: Of the file.
-        progress: Told of bytes read.
-
-    Raises:
-        InvalidInputError: No column can be the user, the item or the time; names the columns and the flag.
+    Attributes:
+        mapping: Field → column, as it was settled.
+        encoding: Of the file; empty for Parquet.
     """
-    names, rows = open_table(path, rejects, encoding=encoding, progress=progress)
-    mapping = map_columns(names, EVENT_FIELDS, ["user_id", "item_id", "time_ms"], columns or {}, path)
-    default_type = event_type or ("rating" if "value" in mapping else "view")
-    user_c, item_c, time_c = mapping["user_id"], mapping["item_id"], mapping["time_ms"]
-    id_c, type_c, value_c = mapping.get("id"), mapping.get("type"), mapping.get("value")
-    text_c, answer_c = mapping.get("text"), mapping.get("recommendation_id")
 
-    def events() -> Iterator[Event]:
-        for line, row in rows:
+    def __init__(
+        self,
+        path: Path,
+        rejects: Rejects,
+        *,
+        columns: Mapping[str, str] | None = None,
+        event_type: str = "",
+        encoding: str = AUTO,
+        progress: Progress | None = None,
+        start: Position = START,
+    ) -> None:
+        """Open, and settle which column is which.
+
+        Args:
+            path: The file.
+            rejects: Told of each refused row.
+            columns: Field → column, where the names do not say it.
+            event_type: The type of every event, where the file has no such column.
+            encoding: Of the file, or ``auto``.
+            progress: Told of bytes read.
+            start: Where an earlier reading of the same file stopped.
+
+        Raises:
+            InvalidInputError: No column can be the user, the item or the time; names the columns and the flag.
+        """
+        self._table = open_table(path, rejects, encoding=encoding, progress=progress, start=start)
+        self.encoding = self._table.encoding
+        self.mapping = map_columns(
+            self._table.names, EVENT_FIELDS, ["user_id", "item_id", "time_ms"], columns or {}, path
+        )
+        self._rejects = rejects
+        self._default_type = event_type or ("rating" if "value" in self.mapping else "view")
+
+    @property
+    def position(self) -> Position:
+        """After the newest event given out."""
+        return self._table.position
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events that can be used, in the file's order."""
+        mapping, default_type = self.mapping, self._default_type
+        user_c, item_c, time_c = mapping["user_id"], mapping["item_id"], mapping["time_ms"]
+        id_c, type_c, value_c = mapping.get("id"), mapping.get("type"), mapping.get("value")
+        text_c, answer_c = mapping.get("text"), mapping.get("recommendation_id")
+        for line, row in self._table.rows():
             column = user_c
             try:
                 user_id = parse_id(row.get(user_c))
@@ -70,7 +94,7 @@ def read_events(
                     key = f"{user_id}\x1f{item_id}\x1f{kind}\x1f{time_ms}\x1f{value}".encode()
                     event_id = "f-" + hashlib.blake2b(key, digest_size=12).hexdigest()
             except BadValueError as error:
-                rejects.add(line, column, row.get(column), str(error))
+                self._rejects.add(line, column, row.get(column), str(error))
                 continue
             yield Event(
                 event_id,
@@ -82,5 +106,3 @@ def read_events(
                 str(row.get(answer_c) or "") if answer_c else "",
                 str(row.get(text_c) or "") if text_c else "",
             )
-
-    return mapping, events()

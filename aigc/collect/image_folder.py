@@ -6,22 +6,21 @@ import io
 import json
 import mimetypes
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
 
+from aigc.collect.media_files import media_files
 from aigc.collect.parse import split_names
 from aigc.collect.rejects import Rejects
 from aigc.entities import Item, ItemContent
-from aigc.errors import InvalidInputError, NotFoundError
+from aigc.errors import NotFoundError
 
 __all__ = ["read_images"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
-_MAX_BYTES = 16_000_000
 _MAX_PIXELS = 50_000_000
 
 
@@ -37,12 +36,10 @@ def read_images(path: Path, rejects: Rejects, *, limit: int = 0) -> Iterator[Ite
         NotFoundError: Nothing is there, or no picture in it.
         InvalidInputError: A zip file is broken.
     """
-    if not path.exists():
-        raise NotFoundError(f"{path} does not exist; give a folder of pictures or a zip file", reason="FILE_NOT_FOUND")
     base = path if path.is_dir() else path.parent
     captions = _captions(base, rejects)
     taken = 0
-    for name, data in _files(path, rejects):
+    for name, data in media_files(path, _SUFFIXES, rejects):
         content = _checked(name, data, rejects)
         if content is None:
             continue
@@ -72,44 +69,6 @@ def _item(name: str, content: ItemContent, caption: dict[str, Any]) -> Item:
         tags=tuple(dict.fromkeys(tags)),
         content=content,
     )
-
-
-def _files(path: Path, rejects: Rejects) -> Iterator[tuple[str, bytes]]:
-    if path.is_file():
-        yield from _zip_files(path, rejects)
-        return
-    for file in sorted(path.rglob("*")):
-        name = file.relative_to(path).as_posix()
-        if file.is_symlink():
-            rejects.add(name, "", "", "is a symbolic link")
-        elif file.is_file() and file.suffix.lower() == ".zip":
-            yield from _zip_files(file, rejects)
-        elif file.is_file() and file.suffix.lower() in _SUFFIXES:
-            if file.stat().st_size > _MAX_BYTES:
-                rejects.add(name, "", file.stat().st_size, "is larger than 16 MB")
-                continue
-            yield name, file.read_bytes()
-
-
-def _zip_files(path: Path, rejects: Rejects) -> Iterator[tuple[str, bytes]]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InvalidInputError(f"{path} is no zip file ({error})", field="path") from error
-    with archive:
-        for info in sorted(archive.infolist(), key=lambda i: i.filename):
-            pure = PurePosixPath(info.filename)
-            if info.is_dir() or pure.suffix.lower() not in _SUFFIXES or pure.parts[0] == "__MACOSX":
-                continue
-            if pure.is_absolute() or ".." in pure.parts:
-                rejects.add(info.filename, "", "", "leads outside the archive")
-            elif info.file_size > _MAX_BYTES:
-                rejects.add(info.filename, "", info.file_size, "is larger than 16 MB")
-            else:
-                try:
-                    yield info.filename, archive.read(info)
-                except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-                    rejects.add(info.filename, "", "", f"cannot be unpacked: {type(error).__name__}")
 
 
 def _checked(name: str, data: bytes, rejects: Rejects) -> ItemContent | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aigc.collect.parse import BadValueError, parse_id, parse_number, parse_time_ms
 from aigc.collect.rejects import Rejects
-from aigc.collect.table import Progress
+from aigc.collect.text_source import Progress
 from aigc.entities import Event, Item
 from aigc.errors import NotFoundError
 

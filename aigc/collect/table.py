@@ -1,157 +1,165 @@
-"""Rows of CSV, TSV and JSONL files, one at a time, with their line numbers."""
+"""Rows of CSV, TSV, JSONL and Parquet files, one at a time, with their line numbers."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any, Protocol
 
+from aigc.collect.parquet import ParquetTable
+from aigc.collect.quoted import join_quoted
 from aigc.collect.rejects import Rejects
-from aigc.errors import InvalidInputError, NotFoundError
+from aigc.collect.text_source import START, Position, Progress, TextSource
+from aigc.errors import InvalidInputError
+from aigc.prepare.encoding import AUTO
 
-__all__ = ["Progress", "Row", "open_table"]
+__all__ = ["FORMATS", "Row", "Table", "open_table"]
 
 Row = tuple[int, dict[str, Any]]
-Progress = Callable[[int, int], None]
 
-_MAX_LINE = 1_000_000
+FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_MAX_CELL = 4_000_000
+
+
+class Table(Protocol):
+    """Rows of named cells.
+
+    Attributes:
+        names: The columns, in the file's order.
+        encoding: The text's codec; empty where the format settles it.
+        position: After the newest row given out.
+    """
+
+    names: list[str]
+    encoding: str
+    position: Position
+
+    def rows(self) -> Iterator[Row]:
+        """(line number, column → cell), from where reading started."""
+        ...
 
 
 def open_table(
-    path: Path, rejects: Rejects, *, encoding: str = "utf-8", progress: Progress | None = None
-) -> tuple[list[str], Iterator[Row]]:
-    """The column names, and the rows as (line number, column → cell).
+    path: Path,
+    rejects: Rejects,
+    *,
+    encoding: str = AUTO,
+    progress: Progress | None = None,
+    start: Position = START,
+) -> Table:
+    """The table in a file.
 
     Args:
-        path: ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson``.
+        path: ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson``, each also with ``.gz`` behind, or ``.parquet``.
         rejects: Told of malformed rows: of another length than the header, not decodable, longer than 1 MB.
-        encoding: Of the text; a byte-order mark is left out.
+        encoding: Of the text; ``auto`` finds it out. A byte-order mark is left out.
         progress: Called now and then with bytes read and bytes in all.
+        start: Where an earlier reading of the same file stopped.
 
     Raises:
         NotFoundError: No such file.
         InvalidInputError: Unknown extension, empty file, no header, a name twice, or nothing in this encoding.
     """
-    if not path.is_file():
-        raise NotFoundError(f"{path} is no file; give the path of one", reason="FILE_NOT_FOUND")
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".tsv", ".jsonl", ".ndjson"):
+    suffix = PurePath(path.name[:-3] if path.name.lower().endswith(".gz") else path.name).suffix.lower()
+    if path.is_file() and suffix not in FORMATS:
         raise InvalidInputError(
-            f"{path} has the extension {suffix or 'none'!r}; give .csv, .tsv or .jsonl", field="path"
+            f"{path} has the extension {suffix or 'none'!r}; give one of {', '.join(FORMATS)} (text also gzipped)",
+            field="path",
         )
-    lines = _lines(path, rejects, encoding, progress)
+    if suffix == ".parquet":
+        return ParquetTable(path, progress=progress, start=start)
+    header = TextSource(path, rejects, encoding=encoding)
+    source = TextSource(path, rejects, encoding=header.encoding, progress=progress, start=start)
     if suffix in (".csv", ".tsv"):
-        return _delimited(path, lines, "\t" if suffix == ".tsv" else ",", rejects)
-    return _json_lines(path, lines, rejects)
+        return DelimitedTable(header, source, "\t" if suffix == ".tsv" else ",", rejects)
+    return JsonLinesTable(header, source, rejects)
 
 
-def _lines(path: Path, rejects: Rejects, encoding: str, progress: Progress | None) -> Iterator[tuple[int, str]]:
-    """Decoded lines with their ends; one that is too long, or not in the encoding, is refused."""
-    total = path.stat().st_size
-    try:
-        "".encode(encoding)
-    except LookupError:
-        raise InvalidInputError(
-            f"encoding {encoding!r} is not known; try utf-8, gb18030 or utf-16", field="encoding"
-        ) from None
-    done = number = 0
-    with path.open("rb") as file:
-        while raw := file.readline(_MAX_LINE + 1):
-            number += 1
-            done += len(raw)
-            if len(raw) > _MAX_LINE and not raw.endswith(b"\n"):
-                rejects.add(number, "", raw[:80], "line is longer than 1 MB")
-                while raw and not raw.endswith(b"\n"):
-                    raw = file.readline(_MAX_LINE)
-                    done += len(raw)
-                continue
-            if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
-                raw = raw[3:]
-            try:
-                text = raw.decode(encoding)
-            except UnicodeDecodeError as error:
-                rejects.add(
-                    number, "", raw[max(0, error.start - 10) : error.start + 10], f"is not {encoding} (see --encoding)"
-                )
-                continue
-            if "\0" in text:
-                rejects.add(number, "", text[:80], "holds a NUL character")
-                continue
-            if progress is not None and number % 5000 == 0:
-                progress(done, total)
-            yield number, text
-    if progress is not None:
-        progress(total, total)
+class DelimitedTable:
+    """CSV or TSV with a header."""
 
+    def __init__(self, header: TextSource, source: TextSource, delimiter: str, rejects: Rejects) -> None:
+        """Read the header."""
+        csv.field_size_limit(_MAX_CELL)
+        self.encoding = source.encoding
+        self._source = source
+        self._delimiter = delimiter
+        self._rejects = rejects
+        try:
+            first = next(csv.reader((text for _, text in header.lines()), delimiter=delimiter), None)
+        except csv.Error as error:
+            raise InvalidInputError(f"{source.path} has no readable header: {error}", field="path") from error
+        if first is None:
+            raise InvalidInputError(f"{source.path} is empty; give a file with a header and rows", field="path")
+        self.names = [name.strip() for name in first]
+        _check_names(source.path, self.names)
+        self._skip_header = source.position == START
+        self.position = source.position
 
-def _delimited(
-    path: Path, lines: Iterator[tuple[int, str]], delimiter: str, rejects: Rejects
-) -> tuple[list[str], Iterator[Row]]:
-    at = [0]
-
-    def texts() -> Iterator[str]:
-        for number, text in lines:
-            at[0] = number
-            yield text
-
-    csv.field_size_limit(_MAX_LINE * 4)
-    reader = csv.reader(texts(), delimiter=delimiter)
-    try:
-        header = next(reader, None)
-    except csv.Error as error:
-        raise InvalidInputError(f"{path} has no readable header: {error}", field="path") from error
-    if header is None:
-        raise InvalidInputError(f"{path} is empty; give a file with a header and rows", field="path")
-    names = [name.strip() for name in header]
-    _check_names(path, names)
-
-    def rows() -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
+        """See :class:`Table`."""
+        names = self.names
+        reader = csv.reader(self._texts(), delimiter=self._delimiter)
+        if self._skip_header:
+            next(reader)
         while True:
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                rejects.add(at[0], "", "", f"malformed CSV: {error}")
+                self._rejects.add(self.position.line, "", "", f"malformed CSV: {error}")
                 continue
             if not cells:
                 continue
             if len(cells) != len(names):
-                rejects.add(at[0], "", delimiter.join(cells), "has another number of cells than the header")
+                self._rejects.add(
+                    self.position.line, "", self._delimiter.join(cells), "has another number of cells than the header"
+                )
                 continue
-            yield at[0], dict(zip(names, cells, strict=True))
+            yield self.position.line, dict(zip(names, cells, strict=True))
 
-    return names, rows()
+    def _texts(self) -> Iterator[str]:
+        for self.position, text in join_quoted(self._source, self._delimiter, self._rejects):  # noqa: B020
+            yield text
 
 
-def _json_lines(path: Path, lines: Iterator[tuple[int, str]], rejects: Rejects) -> tuple[list[str], Iterator[Row]]:
-    def rows() -> Iterator[Row]:
-        for number, text in lines:
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except (ValueError, RecursionError):
-                rejects.add(number, "", text, "is no JSON")
-                continue
-            if not isinstance(row, dict):
-                rejects.add(number, "", text, "is no JSON object")
-                continue
-            yield number, row
+class JsonLinesTable:
+    """One JSON object a line; the columns are the keys of the first."""
 
-    all_rows = rows()
-    first = next(all_rows, None)
-    if first is None:
-        raise InvalidInputError(f"{path} holds no JSON object; give one object a line", field="path")
-    names = list(first[1])
+    def __init__(self, header: TextSource, source: TextSource, rejects: Rejects) -> None:
+        """Read the first object."""
+        self.encoding = source.encoding
+        self.position = source.position
+        self._source = source
+        self._rejects = rejects
+        first = next((row for _, row in _objects(header, Rejects(None))), None)
+        if first is None:
+            raise InvalidInputError(f"{source.path} holds no JSON object; give one object a line", field="path")
+        self.names = list(first)
 
-    def again() -> Iterator[Row]:
-        yield first
-        yield from all_rows
+    def rows(self) -> Iterator[Row]:
+        """See :class:`Table`."""
+        for row in _objects(self._source, self._rejects):
+            self.position = self._source.position
+            yield row
 
-    return names, again()
+
+def _objects(source: TextSource, rejects: Rejects) -> Iterator[Row]:
+    for number, text in source.lines():
+        if not text.strip():
+            continue
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError):
+            rejects.add(number, "", text, "is no JSON")
+            continue
+        if not isinstance(row, dict):
+            rejects.add(number, "", text, "is no JSON object")
+            continue
+        yield number, row
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:

@@ -36,12 +36,13 @@ class Behaviour:
         """
         return self.submit(events).result()
 
-    def submit(self, events: Sequence[Event]) -> Future[list[bool]]:
-        """As :meth:`record`, without waiting."""
-        self._limits.check_count(events, "events")
-        latest = time.time() * 1000 + _SKEW_MS
-        for i, event in enumerate(events):
-            self.check(event, f"events[{i}]", latest)
+    def submit(self, events: Sequence[Event], *, checked: bool = False) -> Future[list[bool]]:
+        """As :meth:`record`, without waiting; ``checked`` says that :meth:`check` passed for each."""
+        if not checked:
+            self._limits.check_count(events, "events")
+            latest = time.time() * 1000 + _SKEW_MS
+            for i, event in enumerate(events):
+                self.check(event, f"events[{i}]", latest)
         return self._store.submit_events(events)
 
     def check(self, event: Event, path: str, latest_ms: float) -> None:

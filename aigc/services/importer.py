@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from aigc.collect.checkpoint import ImportCheckpoint
+from aigc.collect.rejects import Rejects
+from aigc.collect.text_source import START, Position
 from aigc.entities import Event, Item
 from aigc.errors import InvalidInputError
+from aigc.prepare.pipeline import ItemPipeline, RefusedError
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
 
@@ -17,6 +22,7 @@ __all__ = ["ImportCount", "Importer"]
 _EVENTS = 1000
 _ITEMS = 500
 _ITEM_BYTES = 8_000_000
+_WAITING = 8
 
 
 @dataclass(slots=True)
@@ -32,60 +38,110 @@ class Importer:
     """Writes through the same services as the API, so that the same rules hold."""
 
     def __init__(
-        self, catalog: Catalog, behaviour: Behaviour, reject: Callable[[str, InvalidInputError], None]
+        self,
+        catalog: Catalog,
+        behaviour: Behaviour,
+        rejects: Rejects,
+        *,
+        pipeline: ItemPipeline | None = None,
+        checkpoint: ImportCheckpoint | None = None,
     ) -> None:
-        """Args: reject: told of each entry that is refused, by its id, with the reason."""
+        """Wire.
+
+        Args:
+            catalog: Where items go.
+            behaviour: Where events go.
+            rejects: Told of each entry that is refused, by its line where the source knows it.
+            pipeline: Cleans each item on its way.
+            checkpoint: Told how far all is on disk; its counts go on.
+        """
         self._catalog = catalog
         self._behaviour = behaviour
-        self._reject = reject
+        self._rejects = rejects
+        self._pipeline = pipeline
+        self._checkpoint = checkpoint
 
     def items(self, items: Iterable[Item]) -> ImportCount:
         """Insert or replace all items."""
-        count, batch, size = ImportCount(), [], 0
+        count, batch, size = self._begin(), list[Item](), 0
+
+        def write() -> None:
+            self._catalog.upsert(batch)
+            count.accepted += len(batch)
+            self._note(_position(items), count)
+
         for item in items:
             try:
+                if self._pipeline is not None:
+                    item = self._pipeline.apply(item)
                 self._catalog.check(item, "item")
-            except InvalidInputError as error:
+            except (InvalidInputError, RefusedError) as error:
                 count.rejected += 1
-                self._reject(item.id, error)
+                self._refuse(items, item.id, error)
                 continue
             batch.append(item)
             size += len(item.content.data) if item.content else 0
             if len(batch) >= _ITEMS or size >= _ITEM_BYTES:
-                self._catalog.upsert(batch)
-                count.accepted += len(batch)
+                write()
                 batch, size = [], 0
-        self._catalog.upsert(batch)
-        count.accepted += len(batch)
+        write()
+        self._end()
         return count
 
     def events(self, events: Iterable[Event]) -> ImportCount:
         """Record all events; those known by their id are counted and change nothing."""
-        count = ImportCount()
+        count = self._begin()
         batch: list[Event] = []
-        waiting: list[Future[list[bool]]] = []
+        waiting: deque[tuple[Future[list[bool]], Position]] = deque()
         latest_ms = time.time() * 1000 + 86_400_000
 
         def settle(keep: int) -> None:
             while len(waiting) > keep:
-                new = waiting.pop(0).result()
+                future, position = waiting.popleft()
+                new = future.result()
                 count.accepted += sum(new)
                 count.known += len(new) - sum(new)
+                self._note(position, count)
 
         for event in events:
             try:
                 self._behaviour.check(event, "event", latest_ms)
             except InvalidInputError as error:
                 count.rejected += 1
-                self._reject(event.id, error)
+                self._refuse(events, event.id, error)
                 continue
             batch.append(event)
             if len(batch) >= _EVENTS:
-                waiting.append(self._behaviour.submit(batch))
+                waiting.append((self._behaviour.submit(batch, checked=True), _position(events)))
                 batch = []
                 # A few batches wait while the next is read, so that reading and writing overlap.
-                settle(8)
+                settle(_WAITING)
         if batch:
-            waiting.append(self._behaviour.submit(batch))
+            waiting.append((self._behaviour.submit(batch, checked=True), _position(events)))
         settle(0)
+        self._end()
         return count
+
+    def _begin(self) -> ImportCount:
+        return ImportCount(**self._checkpoint.counts) if self._checkpoint is not None else ImportCount()
+
+    def _note(self, position: Position, count: ImportCount) -> None:
+        if self._checkpoint is not None:
+            # What is behind the noted place is not read again, so its refusals must be on disk first.
+            self._rejects.flush()
+            self._checkpoint.note(position, asdict(count))
+
+    def _end(self) -> None:
+        if self._checkpoint is not None:
+            self._checkpoint.finish()
+
+    def _refuse(self, source: object, entry_id: str, error: InvalidInputError | RefusedError) -> None:
+        line = _position(source).line
+        field, value = error.field.rpartition(".")[2], "" if line == 0 else entry_id
+        self._rejects.add(line or entry_id, field, value, error.message)
+
+
+def _position(source: object) -> Position:
+    """Where a source stands; one that cannot say is read from its start each time."""
+    position = getattr(source, "position", START)
+    return position if isinstance(position, Position) else START

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from aigc.errors import InvalidInputError
+from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import DEFAULT_WEIGHTS
 from aigc.recommend.train_options import TrainOptions
 from aigc.services.limits import Limits
@@ -143,6 +144,7 @@ class Settings:
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
     events: EventSettings = field(default_factory=EventSettings)
     limits: Limits = field(default_factory=Limits)
+    prepare: PrepareOptions = field(default_factory=PrepareOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
     log: LogSettings = field(default_factory=LogSettings)
 
@@ -221,6 +223,8 @@ def _build(kind: type[T], tree: Mapping[str, Any], prefix: str) -> T:
             values[spec.name] = _build(wanted, raw, f"{path}.")  # type: ignore[arg-type]
         elif wanted in (str, int, float, bool):
             values[spec.name] = _scalar(wanted, raw, path)
+        elif wanted == tuple[str, ...]:
+            values[spec.name] = _names(raw, path)
         elif isinstance(raw, Mapping):
             default = spec.default_factory() if spec.default_factory is not MISSING else {}
             values[spec.name] = dict(default) | {k: _scalar(float, v, f"{path}.{k}") for k, v in raw.items()}
@@ -229,6 +233,14 @@ def _build(kind: type[T], tree: Mapping[str, Any], prefix: str) -> T:
         else:
             raise InvalidInputError(f"{path} is {raw!r}; give a table or a string", field=path)
     return kind(**values)
+
+
+def _names(raw: object, path: str) -> tuple[str, ...]:
+    """A list of strings, or one string with commas from the environment."""
+    entries = [part.strip() for part in raw.split(",") if part.strip()] if isinstance(raw, str) else raw
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise InvalidInputError(f"{path} is {raw!r}; give a list of strings", field=path)
+    return tuple(entries)
 
 
 def _scalar(kind: type[Any], raw: object, path: str) -> Any:

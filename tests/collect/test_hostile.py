@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aigc.collect.events_file import read_events
+from aigc.collect.events_file import EventsFile
 from aigc.collect.idx import read_idx
 from aigc.collect.image_folder import read_images
-from aigc.collect.items_file import read_items
+from aigc.collect.items_file import ItemsFile
 from aigc.collect.rejects import Rejects
 from aigc.errors import InvalidInputError
 
@@ -64,7 +64,7 @@ def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(f'{{"user_id": "u", "item_id": "i", "timestamp": 5, "value": {10**400}}}\n')
     rejects = Rejects(None)
-    assert list(read_events(path, rejects)[1]) == []
+    assert list(EventsFile(path, rejects)) == []
     assert dict(rejects.by_reason) == {"value: is not finite": 1}
 
 
@@ -72,4 +72,4 @@ def test_a_header_that_csv_cannot_read_is_one_clear_error(tmp_path: Path) -> Non
     path = tmp_path / "items.csv"
     path.write_bytes(b"id,title\r1,a\r2,b\r")
     with pytest.raises(InvalidInputError, match=r"items\.csv has no readable header"):
-        read_items(path, Rejects(None))
+        ItemsFile(path, Rejects(None))

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc.collect.events_file import read_events
+from aigc.collect.events_file import EventsFile
 from aigc.collect.idx import find_idx, read_idx
 from aigc.collect.image_folder import read_images
-from aigc.collect.items_file import read_items
+from aigc.collect.items_file import ItemsFile
 from aigc.collect.movielens import MovieLens
 from aigc.collect.parse import parse_time_ms
 from aigc.collect.rejects import Rejects
@@ -30,7 +30,7 @@ GOOD = b"u,i,like,1700000000,\n"
 def events_of(path: Path, **options: str) -> tuple[list[Event], Rejects]:
     rejects = Rejects(path.with_suffix(".rejects.csv"))
     with rejects:
-        return list(read_events(path, rejects, **options)[1]), rejects  # type: ignore[arg-type]
+        return list(EventsFile(path, rejects, **({"encoding": "utf-8"} | options))), rejects  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -89,17 +89,17 @@ def test_names_are_guessed_flags_win_and_nothing_recognisable_is_an_error(tmp_pa
     path = tmp_path / "log.csv"
     path.write_text("﻿userId,movieId,rating,ts\n1,2,4.5,2024-05-01T10:00:00+02:00\n", encoding="utf-8")
     rejects = Rejects(None)
-    mapping, events = read_events(path, rejects)
+    events = EventsFile(path, rejects)
     event = next(iter(events))
-    assert mapping["item_id"] == "movieId"
+    assert events.mapping["item_id"] == "movieId"
     assert (event.type, event.value, event.time_ms) == ("rating", 4.5, 1_714_550_400_000)
     path.write_text("who,what,when\na,b,5\n")
     with pytest.raises(InvalidInputError, match=r"it has: who, what, when\. Name it: --column user_id=COLUMN"):
-        read_events(path, rejects)
-    _, events = read_events(path, rejects, columns={"user_id": "who", "item_id": "what", "time_ms": "when"})
+        EventsFile(path, rejects)
+    events = EventsFile(path, rejects, columns={"user_id": "who", "item_id": "what", "time_ms": "when"})
     assert [e.user_id for e in events] == ["a"]
     with pytest.raises(InvalidInputError, match="no column 'where'"):
-        read_events(path, rejects, columns={"user_id": "where"})
+        EventsFile(path, rejects, columns={"user_id": "where"})
 
 
 def test_the_same_file_gives_the_same_ids(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_jsonl_items_with_lists_and_chinese(tmp_path: Path) -> None:
         '{"id": 7, "title": "静夜思", "tags": ["月", "乡"], "category": "唐诗|五言", "year": 726}\nnot json\n[1]\n{}\n'
     )
     rejects = Rejects(None)
-    _, items = read_items(path, rejects)
+    items = ItemsFile(path, rejects)
     item = list(items)
     assert [i.id for i in item] == ["7"]
     assert item[0].tags == ("月", "乡")
@@ -128,10 +128,10 @@ def test_jsonl_items_with_lists_and_chinese(tmp_path: Path) -> None:
 def test_another_encoding_can_be_said(tmp_path: Path) -> None:
     path = tmp_path / "items.csv"
     path.write_bytes("id,title\n1,静夜思\n".encode("gb18030"))
-    _, items = read_items(path, Rejects(None), encoding="gb18030")
+    items = ItemsFile(path, Rejects(None), encoding="gb18030")
     assert next(iter(items)).title == "静夜思"
     with pytest.raises(InvalidInputError, match="encoding 'klingon' is not known"):
-        read_items(path, Rejects(None), encoding="klingon")
+        ItemsFile(path, Rejects(None), encoding="klingon")
 
 
 @pytest.mark.parametrize(
@@ -142,12 +142,12 @@ def test_a_file_without_a_use_is_one_clear_error(tmp_path: Path, content: bytes,
     path = tmp_path / "items.csv"
     path.write_bytes(content)
     with pytest.raises(InvalidInputError, match=message):
-        read_items(path, Rejects(None))
+        ItemsFile(path, Rejects(None))
     with pytest.raises(NotFoundError, match="is no file"):
-        read_items(tmp_path / "absent.csv", Rejects(None))
-    with pytest.raises(InvalidInputError, match=r"give \.csv, \.tsv or \.jsonl"):
+        ItemsFile(tmp_path / "absent.csv", Rejects(None))
+    with pytest.raises(InvalidInputError, match=r"give one of \.csv, \.tsv, \.jsonl"):
         (tmp_path / "x.docx").touch()
-        read_items(tmp_path / "x.docx", Rejects(None))
+        ItemsFile(tmp_path / "x.docx", Rejects(None))
 
 
 def test_times_in_every_spelling() -> None:

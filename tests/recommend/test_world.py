@@ -16,15 +16,11 @@ from aigc.services.importer import Importer
 from aigc.services.platform import Platform
 
 
-def refuse(entry: str, error: Exception) -> None:
-    raise AssertionError(f"{entry}: {error}")
-
-
 @pytest.fixture(scope="module")
 def movies(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Platform:
     platform = Platform.open(tmp_path_factory.mktemp("movies"))
     found, rejects = MovieLens.find(shared_data / "ml-latest-small"), Rejects(None)
-    importer = Importer(platform.catalog, platform.behaviour, refuse)
+    importer = Importer(platform.catalog, platform.behaviour, rejects)
     assert importer.items(found.read_items(rejects)).accepted == 9125
     assert importer.events(found.read_events(rejects)).accepted == 100_004
     assert rejects.total == 0

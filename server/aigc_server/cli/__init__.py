@@ -7,7 +7,8 @@ import sys
 import click
 
 from aigc.errors import AigcError
-from aigc_server.cli.catalog import import_group
+from aigc_server.cli.datasets import datasets_group
+from aigc_server.cli.importing import import_group
 from aigc_server.cli.keeping import backup_command, restore_command
 from aigc_server.cli.looking import doctor_command, snapshot_group, status_command
 from aigc_server.cli.recommending import (
@@ -39,6 +40,7 @@ def cli() -> None:
 
 
 for command in (
+    datasets_group,
     import_group,
     train_command,
     serve_command,

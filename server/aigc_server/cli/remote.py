@@ -71,8 +71,9 @@ class RemoteBehaviour(Behaviour):
         self._limits = limits
         self._stub: Any = event_service_pb2_grpc.EventServiceStub(channel)
 
-    def submit(self, events: Sequence[Event]) -> Future[list[bool]]:
-        """See :class:`Behaviour`."""
+    def submit(self, events: Sequence[Event], *, checked: bool = False) -> Future[list[bool]]:
+        """See :class:`Behaviour`; the server checks in any case."""
+        del checked
         request = event_service_pb2.RecordEventsRequest(events=[event_to_proto(e) for e in events])
         response = _called(lambda: self._stub.RecordEvents(request))
         done: Future[list[bool]] = Future()
