@@ -120,18 +120,14 @@ def main() -> None:
         inner = float(re.findall(r"in ([\d.]+) s", printed)[-1])
         expected = digest(root / "home")
         print(f"plain SQLite, unchecked   {options.rows / peer_s:>10,.0f} rows/s")
-        print(
-            f"aigc import events        {options.rows / inner:>10,.0f} rows/s, {options.rows / seconds:,.0f} with start-up"
-        )
+        print(f"aigc import events        {options.rows / inner:>10,.0f} rows/s ({options.rows / seconds:,.0f} in all)")
         print(f"ratio {peer_s / inner:.2f} (limit 50,000 rows/s); peak memory {memory / 1e6:,.0f} MB (limit 500)")
         rng, equal, kills = random.Random(1), 0, 0
         for number in range(options.rounds):
             home = root / f"killed-{number}"
             kills += killed(source, home, seconds, rng)
             equal += digest(home) == expected
-        print(
-            f"kill -9: {kills} kills in {options.rounds} imports, {equal} of them end with the same {expected[0]:,} rows"
-        )
+        print(f"kill -9: {kills} kills in {options.rounds} imports, {equal} end with the same {expected[0]:,} rows")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ class BadValueError(ValueError):
 
 def parse_id(value: object) -> str:
     """An identifier: text of 1 to 256 bytes without control characters."""
+    if type(value) is str and value.isascii() and value.isprintable() and 0 < len(value) <= 256 and value[0] != " ":
+        return value.rstrip()
     if isinstance(value, bool) or value is None or (isinstance(value, float) and not value.is_integer()):
         raise BadValueError("is no identifier")
     text = str(int(value)) if isinstance(value, float) else str(value).strip()

@@ -58,8 +58,9 @@ class Live:
     Readers take :attr:`serving` once and use that; it never changes under them. Writers go one at a time.
     """
 
-    def __init__(self, store: Store, snapshots: SnapshotFolder, weights: EventWeights) -> None:
-        """Start empty: :meth:`open_empty` or :meth:`publish` comes next."""
+    def __init__(self, store: Store, snapshots: SnapshotFolder, weights: EventWeights, *, idle: bool = False) -> None:
+        """Start empty: :meth:`open_empty` or :meth:`publish` comes next, unless it is to stay ``idle``."""
+        self._idle = idle
         self._store = store
         self._snapshots = snapshots
         self._weights = weights
@@ -88,7 +89,7 @@ class Live:
 
     def apply_items(self, items: Sequence[Item]) -> None:
         """Make stored items findable, with their present content, titles, categories and flags."""
-        if not items:
+        if not items or self._idle:
             return
         with self._apply_lock:
             _upsert(self.serving, items)

@@ -22,7 +22,7 @@ __all__ = ["ImportCount", "Importer"]
 _EVENTS = 1000
 _ITEMS = 500
 _ITEM_BYTES = 8_000_000
-_WAITING = 8
+_WAITING = 20
 
 
 @dataclass(slots=True)

@@ -36,6 +36,8 @@ class Limits:
         """Raise InvalidInputError unless ``value`` is a non-empty, printable identifier."""
         if not value:
             raise InvalidInputError(f"{field} is empty; give an identifier", field=field)
+        if len(value) <= self.id_bytes and value.isascii() and value.isprintable():
+            return
         size = len(value.encode("utf-8", "surrogatepass"))
         if size > self.id_bytes:
             raise InvalidInputError(
@@ -62,6 +64,8 @@ class Limits:
 
     def check_text(self, value: str, field: str) -> None:
         """Raise InvalidInputError when a text is too long, or no text."""
+        if not value:
+            return
         size = len(value.encode("utf-8", "surrogatepass"))
         if size > self.text_bytes:
             raise InvalidInputError(f"{field} has {size} bytes; at most {self.text_bytes} are allowed", field=field)

@@ -41,6 +41,7 @@ class PlatformOptions:
         poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
         read_only: Open beside a running server; every write is refused.
         verify: Compare the snapshot's files with their checksums before serving.
+        serving: False opens for writing alone, as an import needs it: nothing is loaded, nothing can be asked.
     """
 
     store_url: str = ""
@@ -51,6 +52,7 @@ class PlatformOptions:
     poll_ms: int = 0
     read_only: bool = False
     verify: bool = True
+    serving: bool = True
 
 
 class Platform:
@@ -63,7 +65,7 @@ class Platform:
         self.store = store
         self.snapshots = SnapshotFolder(home / "snapshots")
         self.strategies = StrategyBook(home / "strategies")
-        self.live = Live(store, self.snapshots, options.weights)
+        self.live = Live(store, self.snapshots, options.weights, idle=not options.serving)
         self.catalog = Catalog(store, self.live, options.limits)
         self.behaviour = Behaviour(store, options.weights, options.limits)
         self.profiles = Profiles(store, self.live, options.weights, options.limits)
@@ -91,6 +93,8 @@ class Platform:
         store = open_store(url, read_only=options.read_only)
         try:
             platform = cls(home, store, options)
+            if not options.serving:
+                return platform
             if not options.read_only:
                 store.on_events = platform._on_events
             platform._serve_newest()

@@ -64,7 +64,13 @@ def connect(url: URL, *, read_only: bool) -> Engine:
     def _prepare(connection: Any, _: object) -> None:
         # The driver's own transaction handling would commit behind SQLAlchemy's back.
         connection.isolation_level = None
-        for pragma in ("foreign_keys = ON", "synchronous = FULL", "journal_mode = WAL", "cache_size = -65536"):
+        for pragma in (
+            "foreign_keys = ON",
+            "synchronous = FULL",
+            "journal_mode = WAL",
+            "cache_size = -131072",
+            "wal_autocheckpoint = 10000",
+        ):
             if not (read_only and pragma.startswith("journal_mode")):
                 connection.execute(f"PRAGMA {pragma}")
         if read_only:

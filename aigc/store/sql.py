@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -360,14 +361,23 @@ class SqlStore:
             connection.execute(text("SELECT pg_advisory_xact_lock(7301)"))
         return (connection.scalar(select(func.max(items.c.revision))) or 0) + 1
 
+    def _known_events(self, connection: Connection, ids: list[str]) -> set[str]:
+        if self._sqlite:
+            # One parameter instead of thousands: compiling the statement would cost more than running it.
+            found = connection.exec_driver_sql(
+                "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
+            )
+            return set(found.scalars())
+        known: set[str] = set()
+        for start in range(0, len(ids), _IDS):
+            known.update(connection.scalars(select(events.c.id).where(events.c.id.in_(ids[start : start + _IDS]))))
+        return known
+
     def _insert_events(self, connection: Connection, entries: Sequence[Event]) -> tuple[list[bool], EventBatch]:
         if not self._sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(7302)"))
-        known: set[str] = set()
         ids = [e.id for e in entries]
-        for start in range(0, len(ids), _IDS):
-            query = select(events.c.id).where(events.c.id.in_(ids[start : start + _IDS]))
-            known.update(connection.scalars(query))
+        known = self._known_events(connection, ids)
         is_new: list[bool] = []
         for event_id in ids:
             is_new.append(event_id not in known)

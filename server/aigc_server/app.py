@@ -51,7 +51,9 @@ SERVICES = tuple(
 )
 
 
-def open_platform(settings: Settings, home: Path, *, read_only: bool = False, watch: bool = False) -> Platform:
+def open_platform(
+    settings: Settings, home: Path, *, read_only: bool = False, watch: bool = False, serving: bool = True
+) -> Platform:
     """The data directory as these settings want it."""
     return Platform.open(
         home,
@@ -63,6 +65,7 @@ def open_platform(settings: Settings, home: Path, *, read_only: bool = False, wa
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
+            serving=serving,
             verify=settings.snapshots.verify,
         ),
     )

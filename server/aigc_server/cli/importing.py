@@ -209,7 +209,7 @@ class _Session:
             catalog: Any = RemoteCatalog(channel, settings.limits)
             behaviour: Any = RemoteBehaviour(channel, settings, settings.limits)
         else:
-            platform = open_platform(settings, folder)
+            platform = open_platform(settings, folder, serving=False)
             self._stack.callback(platform.close)
             catalog, behaviour = platform.catalog, platform.behaviour
         checkpoint = None
