@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aigc.entities import Item, ItemContent
 from aigc.errors import CorruptDataError
 from aigc.features.base import Encoder
 from aigc.features.blend import BlendedEncoder
+from aigc.features.collaborative import CollaborativeEncoder
 from aigc.features.image import ImageEncoder
-from aigc.features.saved import read_json
+from aigc.features.saved import read_arrays, read_json
+from aigc.features.sound import SoundEncoder
 from aigc.features.text import TextEncoder, item_words, tokens
 
 __all__ = ["fit_encoder", "load_encoder"]
 
 Contents = Callable[[Sequence[str]], Iterator[tuple[str, ItemContent]]]
 
-# Titles that only number their items ("digit-0017") say nothing that a picture does not.
-_TEXT_WEIGHT = 1.0
-_IMAGE_WEIGHT = 1.0
-
 
 def fit_encoder(
-    items: Sequence[Item], contents: Contents, *, text_size: int = 64, image_size: int = 64, seed: int = 0
+    items: Sequence[Item],
+    contents: Contents,
+    *,
+    text_size: int = 64,
+    image_size: int = 64,
+    sound_size: int = 64,
+    weights: Mapping[str, float] | None = None,
+    seed: int = 0,
 ) -> Encoder:
-    """Fit the modalities that the catalogue has: text, pictures, or both side by side.
+    """Fit the modalities that the catalogue has: text, pictures, recordings, or several side by side.
 
     Args:
         items: The catalogue, without contents.
         contents: Gives the contents of those among the ids that have one, a few at a time.
         text_size: Length of the text block.
         image_size: Length of the picture block.
+        sound_size: Length of the sound block.
+        weights: Of ``text``, ``image`` and ``sound`` in the blend, 1 each by default.
         seed: Of the decompositions.
     """
-    pictures = (c.data for _, c in contents([i.id for i in items]) if c.media_type.startswith("image/"))
-    first = list(islice(pictures, 1))
+    ids = [item.id for item in items]
+
+    def media(kind: str) -> Iterator[bytes]:
+        return (content.data for _, content in contents(ids) if content.media_type.startswith(kind))
+
+    weight = {"text": 1.0, "image": 1.0, "sound": 1.0} | dict(weights or {})
     parts: list[tuple[str, float, Encoder]] = []
-    if first:
-
-        def all_pictures() -> Iterator[bytes]:
-            yield from first
-            yield from pictures
-
-        parts.append(("image", _IMAGE_WEIGHT, ImageEncoder.fit(all_pictures(), image_size, seed)))
+    if next(media("image/"), None) is not None:
+        parts.append(("image", weight["image"], ImageEncoder.fit(media("image/"), image_size, seed)))
+    if next(media("audio/"), None) is not None:
+        parts.append(("sound", weight["sound"], SoundEncoder.fit(media("audio/"), sound_size, seed)))
+    # Titles that only number their items ("digit-0017") say nothing that a picture does not.
     if not parts or _has_shared_words(items):
-        parts.insert(0, ("text", _TEXT_WEIGHT, TextEncoder.fit(items, text_size, seed)))
+        parts.insert(0, ("text", weight["text"], TextEncoder.fit(items, text_size, seed)))
     return BlendedEncoder(parts)
 
 
@@ -62,6 +70,11 @@ def load_encoder(folder: Path) -> Encoder:
         return TextEncoder.load(folder)
     if name == ImageEncoder.name:
         return ImageEncoder.load(folder)
+    if name == SoundEncoder.name:
+        return SoundEncoder.load(folder)
+    if name == CollaborativeEncoder.name:
+        head = read_arrays(folder, "head")[0]
+        return CollaborativeEncoder(load_encoder(folder / "content"), head, float(settings["weight"]))
     if name == BlendedEncoder.name:
         return BlendedEncoder([(part, weight, load_encoder(folder / part)) for part, weight in settings["parts"]])
     raise CorruptDataError(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from aigc.entities import Item, Preferences
 from aigc.errors import CorruptDataError
 from aigc.features.base import Encoder
+from aigc.features.categories import CategoryClassifier
 from aigc.features.registry import load_encoder
 from aigc.index.manifest import Manifest
 from aigc.index.snapshot import OpenSnapshot, SnapshotFolder
@@ -34,6 +35,7 @@ class Serving:
     encoder: Encoder | None
     index: VectorIndex | None
     event_seq: int
+    topics: CategoryClassifier | None = None
 
     @property
     def snapshot_id(self) -> str:
@@ -131,7 +133,10 @@ class Live:
             ) from error
         encoder = load_encoder(opened.folder / "encoder")
         index = VectorIndex.open(opened.arrays["item_embeddings"], opened.folder)
-        return Serving(state, manifest, encoder, index, manifest.event_seq)
+        learned = opened.folder / "categories"
+        # A snapshot of an earlier version has none.
+        topics = CategoryClassifier.load(learned) if learned.is_dir() else None
+        return Serving(state, manifest, encoder, index, manifest.event_seq, topics)
 
     def _swap(self, serving: Serving) -> Serving:
         revision = serving.manifest.item_revision if serving.manifest else 0

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from aigc.entities import Item
 from aigc.errors import InvalidInputError
+from aigc.features.base import Encoder
+from aigc.features.categories import CategoryClassifier
+from aigc.features.collaborative import CollaborativeEncoder
 from aigc.features.registry import fit_encoder
 from aigc.index.manifest import Manifest
 from aigc.index.snapshot import SnapshotFolder
@@ -77,8 +80,14 @@ def train(
     categories = sorted({c for i in items for c in i.categories})
 
     yield TrainProgress("fitting the encoder", 0.1)
-    encoder = fit_encoder(
-        items, store.iterate_contents, text_size=options.text_size, image_size=options.image_size, seed=options.seed
+    encoder: Encoder = fit_encoder(
+        items,
+        store.iterate_contents,
+        text_size=options.text_size,
+        image_size=options.image_size,
+        sound_size=options.sound_size,
+        weights=options.modality_weights,
+        seed=options.seed,
     )
     embeddings = np.empty((len(items), encoder.embedding_size), np.float32)
     for start in range(0, len(items), _ENCODE_BATCH):
@@ -90,6 +99,20 @@ def train(
     yield TrainProgress("reading events", 0.35)
     rows = {item.id: row for row, item in enumerate(items)}
     interactions = collect_interactions(store.iterate_events(), rows, weights)
+    matrix = interactions.matrix(len(items))
+    content_embeddings = embeddings
+    if options.collaborative_size:
+        yield TrainProgress("fitting the collaborative head", 0.4)
+        fitted = CollaborativeEncoder.fit(
+            encoder,
+            embeddings,
+            matrix,
+            embedding_size=options.collaborative_size,
+            weight=options.collaborative_weight,
+            seed=options.seed,
+        )
+        if fitted is not None:
+            encoder, embeddings = fitted
     arrays = item_tables(items, kinds, categories, embeddings)
     arrays |= user_tables(
         interactions,
@@ -100,7 +123,6 @@ def train(
     )
 
     models: dict[str, dict[str, Any]] = {}
-    matrix = interactions.matrix(len(items))
     recipes: list[tuple[str, ItemItemModel, float]] = [
         ("item_knn", options.item_knn, 0.45),
         ("ease", options.ease, 0.55),
@@ -109,8 +131,11 @@ def train(
         yield TrainProgress(f"training {name}", fraction)
         _add_model(arrays, models, name, recipe.fit(matrix), dict(recipe.parameters))
     yield TrainProgress("finding content neighbours", 0.75)
-    content = ItemItemLists(*build_neighbours(embeddings, options.content_k))
+    content = ItemItemLists(*build_neighbours(content_embeddings, options.content_k))
     _add_model(arrays, models, "content", content, {"model": "content", "k": options.content_k})
+
+    yield TrainProgress("learning the categories", 0.8)
+    topics = CategoryClassifier.fit(items, store.iterate_contents, seed=options.seed)
 
     yield TrainProgress("writing the snapshot", 0.85)
     now = time.time()
@@ -130,6 +155,8 @@ def train(
     def write_extra(partial: Path) -> None:
         (partial / "encoder").mkdir()
         encoder.save(partial / "encoder")
+        (partial / "categories").mkdir()
+        topics.save(partial / "categories")
         VectorIndex.build(embeddings, partial)
 
     folder.write(manifest, arrays, write_extra)

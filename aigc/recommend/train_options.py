@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aigc.errors import InvalidInputError
@@ -20,6 +22,10 @@ class TrainOptions:
         content_k: Content neighbours kept an item.
         text_size: Length of the text block of an embedding.
         image_size: Length of the picture block of an embedding.
+        sound_size: Length of the sound block of an embedding.
+        modality_weights: Of ``text``, ``image`` and ``sound`` in an embedding.
+        collaborative_size: Length of the behaviour block of an embedding; 0 for none.
+        collaborative_weight: Of the behaviour block, in (0, 1); the content has the rest.
         history_limit: Interactions kept a user for scoring; what was seen is kept whole.
         item_users_limit: Users kept an item for finding similar users, the most recent.
         popularity_half_life_days: Days in which an interaction's part in popularity halves, counted from the newest.
@@ -31,6 +37,10 @@ class TrainOptions:
     content_k: int = 50
     text_size: int = 128
     image_size: int = 64
+    sound_size: int = 64
+    modality_weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0, "image": 1.0, "sound": 1.0})
+    collaborative_size: int = 64
+    collaborative_weight: float = 0.5
     history_limit: int = 1000
     item_users_limit: int = 512
     popularity_half_life_days: float = 180.0
@@ -38,11 +48,23 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
-        for name in ("content_k", "text_size", "image_size", "history_limit", "item_users_limit"):
+        for name in ("content_k", "text_size", "image_size", "sound_size", "history_limit", "item_users_limit"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(
                     f"train.{name} is {getattr(self, name)}; give at least 1", field=f"train.{name}"
                 )
+        for name, weight in self.modality_weights.items():
+            if name not in ("text", "image", "sound") or not 0 < weight < math.inf:
+                raise InvalidInputError(
+                    f"train.modality_weights.{name} is {weight}; give text, image or sound a number above 0",
+                    field=f"train.modality_weights.{name}",
+                )
+        if self.collaborative_size < 0 or not 0 < self.collaborative_weight < 1:
+            raise InvalidInputError(
+                f"train.collaborative_size is {self.collaborative_size} and collaborative_weight "
+                f"{self.collaborative_weight}; give at least 0, and a number between 0 and 1",
+                field="train.collaborative_weight",
+            )
         if not self.popularity_half_life_days > 0:
             raise InvalidInputError(
                 f"train.popularity_half_life_days is {self.popularity_half_life_days}; give a number above 0",
