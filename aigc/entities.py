@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
+    "Activity",
+    "Affinity",
     "CategoryAffinity",
     "Event",
     "Item",
@@ -16,6 +18,9 @@ __all__ = [
     "Recommendation",
     "RecommendedItem",
     "SourceShare",
+    "Statement",
+    "Taste",
+    "Topic",
 ]
 
 
@@ -127,6 +132,101 @@ class CategoryAffinity:
 
 
 @dataclass(frozen=True, slots=True)
+class Affinity:
+    """How much a user's behaviour leans to a category, a tag or an author, over a long and over a short time.
+
+    Attributes:
+        name: The category's, tag's or author's.
+        weight: Share of the positive weight that fades over months, in [0, 1].
+        recent: The same of the weight that fades over days.
+        events: How many events it rests on.
+        first_event_ms: Time of the oldest of them.
+    """
+
+    name: str
+    weight: float
+    recent: float
+    events: int
+    first_event_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """Items near each other that a user likes: one of several tastes.
+
+    Attributes:
+        share: Of the user's positive weight, in (0, 1].
+        names: What its items have in common: categories and tags, the most telling first.
+        item_ids: Its weightiest items, five at most.
+        events: How many events it rests on.
+    """
+
+    share: float
+    names: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Habits: when, how often and how adventurously a user acts.
+
+    Attributes:
+        events_per_week: Over the whole of the user's time, one week at least.
+        active_days: Days (UTC) with an event.
+        sessions: Runs of events with no gap above half an hour.
+        busiest_hour: Hour (UTC) with most events, 0 to 23.
+        novelty: Share of events on items the user had not met before, in [0, 1].
+        breadth: Share of the categories met that came new in the later half of the events, in [0, 1].
+    """
+
+    events_per_week: float
+    active_days: int
+    sessions: int
+    busiest_hour: int
+    novelty: float
+    breadth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a user writes about.
+
+    Attributes:
+        name: A category of the catalogue.
+        weight: Share of what the user wrote, in (0, 1].
+        comments: Texts that are mainly about it.
+        sentiment: How the user speaks of it, from -1 (against) to 1 (for).
+        item_ids: The items discussed, the newest first, five at most.
+    """
+
+    name: str
+    weight: float
+    comments: int
+    sentiment: float
+    item_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence about a user, in two languages, with what it rests on.
+
+    Attributes:
+        kind: ``mostly``, ``lately``, ``dislikes``, ``tag``, ``author``, ``topic``, ``habit`` or ``declared``.
+        english: The sentence.
+        chinese: The same.
+        events: How many events it rests on.
+        item_ids: Items among them, five at most.
+    """
+
+    kind: str
+    english: str
+    chinese: str
+    events: int
+    item_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """State derived from a user's events and declarations.
 
@@ -138,6 +238,13 @@ class Profile:
         event_count: Events the profile rests on.
         first_event_ms: Time of the oldest of them, 0 when there is none.
         last_event_ms: Time of the newest of them, 0 when there is none.
+        categories: Leanings to categories, long and short, strongest first.
+        tags: Leanings to tags, twenty at most.
+        authors: Leanings to authors, twenty at most.
+        tastes: Several tastes rather than one mean, largest first.
+        activity: Habits; None without an event.
+        topics: What the user writes about, largest share first.
+        statements: All of it in words.
     """
 
     user_id: str
@@ -147,6 +254,13 @@ class Profile:
     event_count: int
     first_event_ms: int
     last_event_ms: int
+    categories: tuple[Affinity, ...] = ()
+    tags: tuple[Affinity, ...] = ()
+    authors: tuple[Affinity, ...] = ()
+    tastes: tuple[Taste, ...] = ()
+    activity: Activity | None = None
+    topics: tuple[Topic, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,11 @@ def detect_encoding(sample: bytes) -> str:
     # Slow to import, and rarely needed.
     from charset_normalizer import from_bytes
 
-    # An odd cut would leave half a UTF-16 unit.
-    best = from_bytes(sample[: len(sample) // 4 * 4][:65_536], cp_isolation=_CANDIDATES).best()
+    if len(sample) >= SAMPLE_BYTES:
+        # A cut within a character would make the right encoding look wrong; after a line end there is none.
+        end = sample.rfind(b"\n", 0, 65_536)
+        sample = sample[: end + 1 + (sample[end + 1 : end + 2] == b"\0")] if end > 0 else sample[:65_536]
+    best = from_bytes(sample, cp_isolation=_CANDIDATES).best()
     if best is None and len(sample) > 4096:
         # One damaged place must not hide what the rest is.
         best = from_bytes(sample[:2048], cp_isolation=_CANDIDATES).best()

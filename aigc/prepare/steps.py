@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aigc.entities import Item, ItemContent
-from aigc.errors import InvalidInputError
 from aigc.prepare.pipeline import ItemPipeline, RefusedError, Step
 
 __all__ = ["ITEM_STEPS", "PrepareOptions", "item_pipeline"]
@@ -39,7 +38,9 @@ def _language(item: Item) -> Item:
 
     if item.language:
         return item
-    language = detect_language((item.text or item.title)[:_LANGUAGE_CHARACTERS])
+    # A picture's title is often the name of its file.
+    words = item.text or (item.title if item.content is None else "")
+    language = detect_language(words[:_LANGUAGE_CHARACTERS])
     return item if language == "und" else replace(item, language=language)
 
 
@@ -85,24 +86,13 @@ class PrepareOptions:
 
     Attributes:
         steps: What each imported item goes through, in order; names of :data:`ITEM_STEPS`.
-        bots: Leave users who behave like programs out of training.
-        hide_duplicates: ``aigc prepare`` hides near-duplicates instead of only marking them.
-        text_similarity: Share of common shingles from which two texts are near-duplicates.
     """
 
-    steps: tuple[str, ...] = ("sound",)
-    bots: bool = True
-    hide_duplicates: bool = False
-    text_similarity: float = 0.6
+    steps: tuple[str, ...] = ("text", "language", "picture", "sound")
 
     def __post_init__(self) -> None:
-        """Refuse unknown steps and values without a meaning."""
+        """Refuse unknown steps."""
         ItemPipeline.of(ITEM_STEPS, self.steps, "prepare.steps")
-        if not 0 < self.text_similarity <= 1:
-            raise InvalidInputError(
-                f"prepare.text_similarity is {self.text_similarity}; give a number above 0, up to 1",
-                field="prepare.text_similarity",
-            )
 
 
 def item_pipeline(options: PrepareOptions) -> ItemPipeline:

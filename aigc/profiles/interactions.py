@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,23 @@ class Interactions:
         keep = position_from_end <= limit
         offsets = np.zeros_like(self.offsets)
         np.cumsum(np.minimum(lengths, limit), out=offsets[1:])
+        return Interactions(
+            self.user_ids,
+            offsets,
+            self.items[keep],
+            self.weights[keep],
+            self.times[keep],
+            self.last_seq,
+            self.events,
+        )
+
+    def without(self, users: Collection[int]) -> Interactions:
+        """The same, with these users' histories empty; the users keep their rows."""
+        if not users:
+            return self
+        keep = ~np.isin(self.users, np.fromiter(users, np.int64, len(users)))
+        offsets = np.zeros_like(self.offsets)
+        np.cumsum(np.bincount(self.users[keep], minlength=len(self.user_ids)), out=offsets[1:])
         return Interactions(
             self.user_ids,
             offsets,

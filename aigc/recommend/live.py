@@ -53,6 +53,14 @@ class Serving:
             return np.zeros((len(items), 1), np.float32)
         return self.encoder.encode(items)
 
+    def embeddings(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
+        """(n, embedding_size) float32 of items by id; zeros for those that are not in service."""
+        rows = np.array([self.state.item_row(i) for i in item_ids], np.int64)
+        found = np.zeros((len(rows), self.state.embedding_size), np.float32)
+        if (rows >= 0).any():
+            found[rows >= 0] = self.state.embeddings(rows[rows >= 0].astype(np.uint32))
+        return found
+
 
 class Live:
     """Owns the Engine: publishes snapshots into it and applies every write on top.

@@ -57,17 +57,23 @@ def user_tables(
     interactions: Interactions,
     n_items: int,
     *,
+    trusted: Interactions | None = None,
     history_limit: int,
     item_users_limit: int,
     popularity_half_life_days: float,
 ) -> dict[str, NDArray[Any]]:
-    """Everything that depends on behaviour, the item–item models left out."""
+    """Everything that depends on behaviour, the item–item models left out.
+
+    Who has seen what comes from all ``interactions``; neighbours and popularity from the ``trusted`` ones.
+    """
     m = len(interactions.user_ids)
     user_offsets, user_bytes = string_table(interactions.user_ids)
     history = interactions.newest(history_limit)
     seen_offsets, seen_items = _seen(interactions, n_items)
-    item_user_offsets, item_users, item_idf, user_norms = _inverted(history, n_items, item_users_limit)
-    popularity = _popularity(interactions, n_items, popularity_half_life_days)
+    trusted = trusted or interactions
+    recent = trusted.newest(history_limit)
+    item_user_offsets, item_users, item_idf, user_norms = _inverted(recent, n_items, item_users_limit)
+    popularity = _popularity(trusted, n_items, popularity_half_life_days)
     return {
         "user_id_offsets": user_offsets,
         "user_id_bytes": user_bytes,

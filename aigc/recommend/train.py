@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -21,16 +22,18 @@ from aigc.features.registry import fit_encoder
 from aigc.index.manifest import Manifest
 from aigc.index.snapshot import SnapshotFolder
 from aigc.index.vector_index import VectorIndex, build_neighbours
-from aigc.profiles.interactions import collect_interactions
+from aigc.prepare.bots import BotFinding, find_bots
+from aigc.profiles.interactions import Interactions, collect_interactions
 from aigc.profiles.weights import EventWeights
 from aigc.recommend.models import ItemItemLists, ItemItemModel
 from aigc.recommend.tables import item_tables, user_tables
 from aigc.recommend.train_options import TrainOptions
 from aigc.store.base import Store
 
-__all__ = ["TrainProgress", "train"]
+__all__ = ["FLAGGED_USERS", "TrainProgress", "train"]
 
 _ENCODE_BATCH = 2000
+FLAGGED_USERS = "flagged_users.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,9 @@ def train(
     yield TrainProgress("reading events", 0.35)
     rows = {item.id: row for row, item in enumerate(items)}
     interactions = collect_interactions(store.iterate_events(), rows, weights)
-    matrix = interactions.matrix(len(items))
+    flagged = _find_bots(interactions, len(items)) if options.leave_out_bots else []
+    trusted = interactions.without({finding.user for finding in flagged})
+    matrix = trusted.matrix(len(items))
     content_embeddings = embeddings
     if options.collaborative_size:
         yield TrainProgress("fitting the collaborative head", 0.4)
@@ -117,6 +122,7 @@ def train(
     arrays |= user_tables(
         interactions,
         len(items),
+        trusted=trusted,
         history_limit=options.history_limit,
         item_users_limit=options.item_users_limit,
         popularity_half_life_days=options.popularity_half_life_days,
@@ -142,7 +148,8 @@ def train(
     manifest = Manifest(
         id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}-{int(now * 1000) % 1000:03d}-{secrets.token_hex(2)}",
         created_ms=int(now * 1000),
-        counts={"items": len(items), "users": len(interactions.user_ids), "events": interactions.events},
+        counts={"items": len(items), "users": len(interactions.user_ids), "events": interactions.events}
+        | ({"flagged_users": len({finding.user for finding in flagged})} if flagged else {}),
         embedding_size=encoder.embedding_size,
         kinds=kinds,
         categories=categories,
@@ -158,11 +165,29 @@ def train(
         (partial / "categories").mkdir()
         topics.save(partial / "categories")
         VectorIndex.build(embeddings, partial)
+        if flagged:
+            reasons = [
+                {"user_id": interactions.user_ids[f.user], "kind": f.kind, "evidence": f.evidence} for f in flagged
+            ]
+            (partial / FLAGGED_USERS).write_text(json.dumps(reasons, ensure_ascii=False, indent=1), encoding="utf-8")
 
     folder.write(manifest, arrays, write_extra)
     folder.publish(manifest.id)
     folder.collect(keep)
     yield TrainProgress("published", 1.0, manifest.id)
+
+
+def _find_bots(interactions: Interactions, n_items: int) -> list[BotFinding]:
+    # The weight stands for the type here: both say what kind of action it was.
+    _, types = np.unique(interactions.weights, return_inverse=True)
+    return find_bots(
+        interactions.users,
+        interactions.items.astype(np.int64),
+        interactions.times.astype(np.int64) * 1000,
+        types,
+        len(interactions.user_ids),
+        n_items,
+    )
 
 
 def _add_model(

@@ -29,6 +29,8 @@ class TrainOptions:
         history_limit: Interactions kept a user for scoring; what was seen is kept whole.
         item_users_limit: Users kept an item for finding similar users, the most recent.
         popularity_half_life_days: Days in which an interaction's part in popularity halves, counted from the newest.
+        leave_out_bots: Users who behave like programs teach nothing; what they did is stored and served to them all
+            the same.
         seed: Of everything random.
     """
 
@@ -44,6 +46,7 @@ class TrainOptions:
     history_limit: int = 1000
     item_users_limit: int = 512
     popularity_half_life_days: float = 180.0
+    leave_out_bots: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

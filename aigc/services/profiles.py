@@ -10,7 +10,8 @@ import numpy as np
 
 from aigc.entities import Preferences, Profile
 from aigc.errors import InvalidInputError
-from aigc.profiles.build import build_profile
+from aigc.prepare.sentiment import sentiment
+from aigc.profiles.build import ProfileModels, build_profile
 from aigc.profiles.weights import EventWeights
 from aigc.recommend.live import Live
 from aigc.services.limits import Limits
@@ -40,7 +41,11 @@ class Profiles:
         items = self._store.get_items(ids) if ids else {}
         vectors, present = self._live.engine.user_vectors([user_id])
         embedding = vectors[0] if present[0] else np.empty(0, np.float32)
-        return build_profile(user_id, events, items, self._preferences(user_id), self._weights, embedding)
+        serving = self._live.serving
+        models = ProfileModels(
+            lambda wanted: serving.embeddings(wanted), serving.topics, sentiment if serving.topics else None
+        )
+        return build_profile(user_id, events, items, self._preferences(user_id), self._weights, embedding, models)
 
     def update_preferences(self, preferences: Preferences, mask: Sequence[str]) -> Preferences:
         """Replace the declarations named in ``mask`` (all of them for ``*``), and give them as they are now.

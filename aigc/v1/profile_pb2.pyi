@@ -112,6 +112,206 @@ class CategoryAffinity(_message.Message):
 Global___CategoryAffinity: _TypeAlias = CategoryAffinity  # noqa: Y015
 
 @_typing.final
+class Affinity(_message.Message):
+    """How much a user leans to a category, a tag or an author, over a long and over a short time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    RECENT_WEIGHT_FIELD_NUMBER: _builtins.int
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_EVENT_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The category's, tag's or author's name."""
+    weight: _builtins.float
+    """Share of the positive weight that fades over months, in [0, 1]."""
+    recent_weight: _builtins.float
+    """The same of the weight that fades over days."""
+    event_count: _builtins.int
+    """How many liked events it rests on."""
+    @_builtins.property
+    def first_event_time(self) -> _timestamp_pb2.Timestamp:
+        """Time of the oldest of them."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        recent_weight: _builtins.float = ...,
+        event_count: _builtins.int = ...,
+        first_event_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_event_time", b"first_event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_count", b"event_count", "first_event_time", b"first_event_time", "name", b"name", "recent_weight", b"recent_weight", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Affinity: _TypeAlias = Affinity  # noqa: Y015
+
+@_typing.final
+class Taste(_message.Message):
+    """Items near each other that a user likes: one of several tastes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARE_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    share: _builtins.float
+    """Share of the user's positive weight, in (0, 1]."""
+    event_count: _builtins.int
+    """How many events it rests on."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What its items have in common, the most telling first."""
+
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its weightiest items, five at most."""
+
+    def __init__(
+        self,
+        *,
+        share: _builtins.float = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        event_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_count", b"event_count", "item_ids", b"item_ids", "names", b"names", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Taste: _TypeAlias = Taste  # noqa: Y015
+
+@_typing.final
+class Activity(_message.Message):
+    """When, how often and how adventurously a user acts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    ACTIVE_DAYS_FIELD_NUMBER: _builtins.int
+    SESSION_COUNT_FIELD_NUMBER: _builtins.int
+    BUSIEST_HOUR_FIELD_NUMBER: _builtins.int
+    NOVELTY_FIELD_NUMBER: _builtins.int
+    BREADTH_FIELD_NUMBER: _builtins.int
+    events_per_week: _builtins.float
+    """Over the whole of the user's time, one week at least."""
+    active_days: _builtins.int
+    """Days (UTC) with an event."""
+    session_count: _builtins.int
+    """Runs of events with no gap above half an hour."""
+    busiest_hour: _builtins.int
+    """Hour (UTC) with most events, 0 to 23."""
+    novelty: _builtins.float
+    """Share of events on items not met before, in [0, 1]."""
+    breadth: _builtins.float
+    """Share of the categories met that came new in the later half, in [0, 1]."""
+    def __init__(
+        self,
+        *,
+        events_per_week: _builtins.float = ...,
+        active_days: _builtins.int = ...,
+        session_count: _builtins.int = ...,
+        busiest_hour: _builtins.int = ...,
+        novelty: _builtins.float = ...,
+        breadth: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_days", b"active_days", "breadth", b"breadth", "busiest_hour", b"busiest_hour", "events_per_week", b"events_per_week", "novelty", b"novelty", "session_count", b"session_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Activity: _TypeAlias = Activity  # noqa: Y015
+
+@_typing.final
+class Topic(_message.Message):
+    """What a user writes about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    COMMENT_COUNT_FIELD_NUMBER: _builtins.int
+    SENTIMENT_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A category of the catalogue."""
+    weight: _builtins.float
+    """Share of what the user wrote, in (0, 1]."""
+    comment_count: _builtins.int
+    """Texts that are mainly about it."""
+    sentiment: _builtins.float
+    """From -1 (against) to 1 (for)."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The items discussed, the newest first, five at most."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        comment_count: _builtins.int = ...,
+        sentiment: _builtins.float = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment_count", b"comment_count", "item_ids", b"item_ids", "name", b"name", "sentiment", b"sentiment", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Topic: _TypeAlias = Topic  # noqa: Y015
+
+@_typing.final
+class Statement(_message.Message):
+    """One sentence about a user, with what it rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ENGLISH_FIELD_NUMBER: _builtins.int
+    CHINESE_FIELD_NUMBER: _builtins.int
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Such as mostly, lately, dislikes, tag, author, topic, habit or declared."""
+    english: _builtins.str
+    """The sentence in English."""
+    chinese: _builtins.str
+    """The sentence in Chinese."""
+    event_count: _builtins.int
+    """How many events it rests on."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items among them, five at most."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        english: _builtins.str = ...,
+        chinese: _builtins.str = ...,
+        event_count: _builtins.int = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chinese", b"chinese", "english", b"english", "event_count", b"event_count", "item_ids", b"item_ids", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Statement: _TypeAlias = Statement  # noqa: Y015
+
+@_typing.final
 class Profile(_message.Message):
     """State derived from a user's events and declarations."""
 
@@ -124,6 +324,13 @@ class Profile(_message.Message):
     EVENT_COUNT_FIELD_NUMBER: _builtins.int
     FIRST_EVENT_TIME_FIELD_NUMBER: _builtins.int
     LAST_EVENT_TIME_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    AUTHORS_FIELD_NUMBER: _builtins.int
+    TASTES_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    TOPICS_FIELD_NUMBER: _builtins.int
+    STATEMENTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Whose profile it is."""
     event_count: _builtins.int
@@ -148,6 +355,34 @@ class Profile(_message.Message):
     def last_event_time(self) -> _timestamp_pb2.Timestamp:
         """Time of the newest of them."""
 
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Affinity]:
+        """Leanings to categories over a long and a short time, strongest first."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___Affinity]:
+        """Leanings to tags, twenty at most."""
+
+    @_builtins.property
+    def authors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Affinity]:
+        """Leanings to authors, twenty at most."""
+
+    @_builtins.property
+    def tastes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Taste]:
+        """Several tastes rather than one mean, largest first."""
+
+    @_builtins.property
+    def activity(self) -> Global___Activity:
+        """Habits; absent without an event."""
+
+    @_builtins.property
+    def topics(self) -> _containers.RepeatedCompositeFieldContainer[Global___Topic]:
+        """What the user writes about, largest share first."""
+
+    @_builtins.property
+    def statements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Statement]:
+        """All of it in words."""
+
     def __init__(
         self,
         *,
@@ -158,10 +393,17 @@ class Profile(_message.Message):
         event_count: _builtins.int = ...,
         first_event_time: _timestamp_pb2.Timestamp | None = ...,
         last_event_time: _timestamp_pb2.Timestamp | None = ...,
+        categories: _abc.Iterable[Global___Affinity] | None = ...,
+        tags: _abc.Iterable[Global___Affinity] | None = ...,
+        authors: _abc.Iterable[Global___Affinity] | None = ...,
+        tastes: _abc.Iterable[Global___Taste] | None = ...,
+        activity: Global___Activity | None = ...,
+        topics: _abc.Iterable[Global___Topic] | None = ...,
+        statements: _abc.Iterable[Global___Statement] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["first_event_time", b"first_event_time", "last_event_time", b"last_event_time", "preferences", b"preferences"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "first_event_time", b"first_event_time", "last_event_time", b"last_event_time", "preferences", b"preferences"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affinities", b"affinities", "embedding", b"embedding", "event_count", b"event_count", "first_event_time", b"first_event_time", "last_event_time", b"last_event_time", "preferences", b"preferences", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "affinities", b"affinities", "authors", b"authors", "categories", b"categories", "embedding", b"embedding", "event_count", b"event_count", "first_event_time", b"first_event_time", "last_event_time", b"last_event_time", "preferences", b"preferences", "statements", b"statements", "tags", b"tags", "tastes", b"tastes", "topics", b"topics", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

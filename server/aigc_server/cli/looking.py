@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import sys
@@ -17,6 +18,7 @@ from aigc.errors import AigcError
 from aigc.index.manifest import read_manifest
 from aigc.index.snapshot import SnapshotFolder
 from aigc.recommend.strategy_book import StrategyBook
+from aigc.recommend.train import FLAGGED_USERS
 from aigc.store.connect import parse_url
 from aigc.store.sql import open_store
 from aigc_server.cli.options import home_options, opened, settings_of
@@ -120,6 +122,19 @@ def snapshot_list(home: str | None, config: Path | None) -> None:
         manifest = read_manifest(snapshots.root / name)
         star = "*" if name == current else " "
         click.echo(f"{star} {name}  {manifest.counts['items']:,} items  {manifest.bytes / 1e6:.1f} MB")
+
+
+@snapshot_group.command("flagged")
+@home_options
+def snapshot_flagged(home: str | None, config: Path | None) -> None:
+    """List the users that the published snapshot's training left out, and why."""
+    _, folder = settings_of(home, config)
+    snapshots = SnapshotFolder(folder / "snapshots")
+    path = snapshots.root / snapshots.current_id() / FLAGGED_USERS
+    flagged = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    for user in flagged:
+        click.echo(f"{user['user_id']}  {user['kind']}: {user['evidence']}")
+    click.echo(f"{len({user['user_id'] for user in flagged}):,} users behave like programs")
 
 
 @snapshot_group.command("publish")

@@ -123,21 +123,29 @@ def search_command(
 
 @click.command("profile")
 @click.option("--user", required=True, metavar="ID", help="Whose profile.")
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the sentences.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for a program.")
 @home_options
-def profile_command(user: str, as_json: bool, home: str | None, config: Path | None) -> None:
-    """Show what a user's behaviour and declarations say of them."""
+def profile_command(user: str, language: str, as_json: bool, home: str | None, config: Path | None) -> None:
+    """Say in words what a user's behaviour, comments and declarations tell of them, and what each word rests on."""
     with opened(home, config, read_only=True) as platform:
         profile = platform.profiles.get(user)
+        named = list(dict.fromkeys(i for s in profile.statements for i in s.item_ids))
+        titles = {i.id: i.title for i in platform.store.get_items(named).values()} if named else {}
     if as_json:
         fields: dict[str, Any] = asdict(profile)
         print_json(fields)
         return
-    _print_profile(profile)
+    _print_profile(profile, titles, chinese=language == "zh")
 
 
-def _print_profile(profile: Profile) -> None:
+def _print_profile(profile: Profile, titles: dict[str, str], *, chinese: bool) -> None:
     click.echo(f"{profile.user_id}: {profile.event_count:,} events")
+    for statement in profile.statements:
+        rests = f"{statement.events:,} events" + "".join(f" · {titles[i]}" for i in statement.item_ids if i in titles)
+        click.echo(f"  {statement.chinese if chinese else statement.english}")
+        if statement.events:
+            click.echo(f"      {rests}")
     table = Table(box=None, header_style="bold")
     table.add_column("category")
     table.add_column("share", justify="right")

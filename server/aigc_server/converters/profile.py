@@ -47,4 +47,45 @@ def profile_to_proto(profile: entities.Profile) -> profile_pb2.Profile:
         event_count=profile.event_count,
         first_event_time=from_ms(profile.first_event_ms) if profile.event_count else None,
         last_event_time=from_ms(profile.last_event_ms) if profile.event_count else None,
+        categories=[_affinity(a) for a in profile.categories],
+        tags=[_affinity(a) for a in profile.tags],
+        authors=[_affinity(a) for a in profile.authors],
+        tastes=[
+            profile_pb2.Taste(share=t.share, names=t.names, item_ids=t.item_ids, event_count=t.events)
+            for t in profile.tastes
+        ],
+        activity=_activity(profile.activity) if profile.activity is not None else None,
+        topics=[
+            profile_pb2.Topic(
+                name=t.name, weight=t.weight, comment_count=t.comments, sentiment=t.sentiment, item_ids=t.item_ids
+            )
+            for t in profile.topics
+        ],
+        statements=[
+            profile_pb2.Statement(
+                kind=s.kind, english=s.english, chinese=s.chinese, event_count=s.events, item_ids=s.item_ids
+            )
+            for s in profile.statements
+        ],
+    )
+
+
+def _affinity(affinity: entities.Affinity) -> profile_pb2.Affinity:
+    return profile_pb2.Affinity(
+        name=affinity.name,
+        weight=affinity.weight,
+        recent_weight=affinity.recent,
+        event_count=affinity.events,
+        first_event_time=from_ms(affinity.first_event_ms),
+    )
+
+
+def _activity(activity: entities.Activity) -> profile_pb2.Activity:
+    return profile_pb2.Activity(
+        events_per_week=activity.events_per_week,
+        active_days=activity.active_days,
+        session_count=activity.sessions,
+        busiest_hour=activity.busiest_hour,
+        novelty=activity.novelty,
+        breadth=activity.breadth,
     )
