@@ -27,7 +27,8 @@ def find_bursts(history: History, options: BotOptions) -> list[BotFinding]:
         if not active.any():
             break
         # A quartile, for bots may be several in a hundred of the active users.
-        limit = max(float(floor), options.burst_margin * float(np.quantile(peaks[active], 0.75)))
+        crowd = peaks[active] if active.sum() >= options.min_actions else np.zeros(1)
+        limit = max(float(floor), options.burst_margin * float(np.quantile(crowd, 0.75)))
         over = active & (peaks >= limit)
         people = peaks[(history.counts > 0) & ~over]
         reached = f"{np.quantile(people, 0.999):.0f}" if len(people) else "0"

@@ -30,9 +30,9 @@ def find_crawlers(history: History, options: BotOptions) -> list[BotFinding]:
     enough = (distinct >= options.crawler_actions) & (repeats <= options.crawler_repeats)
     variation, quiet = _gap_variation(history), _quiet_share(history)
     steady = (variation <= options.steady_gap_cv) | (quiet >= options.quiet_share)
-    limit = np.where(steady, options.crawler_divergence_steady, options.crawler_divergence)
-    limit = np.minimum(limit, options.crawler_share * typical)
-    even = enough & (divergence + doubt <= limit)
+    limit = min(options.crawler_divergence, options.crawler_share * typical)
+    chance = np.maximum(doubt, np.where(steady, options.crawler_even_steady, options.crawler_even))
+    even = enough & (divergence + doubt <= limit) & (divergence <= chance)
     stride = _common_stride(steps)
     ordered = enough & steady & (stride >= options.crawler_stride) & (distinct >= 2 * options.crawler_actions)
 
@@ -46,7 +46,7 @@ def find_crawlers(history: History, options: BotOptions) -> list[BotFinding]:
             evidence += (
                 f"; divergence from an even visit {max(divergence[user], 0.0):.2f}, the median user's {typical:.2f}"
             )
-            score = max(score, float(1.0 - 0.5 * max(divergence[user], 0.0) / limit[user]))
+            score = max(score, float(1.0 - 0.5 * max(divergence[user], 0.0) / chance[user]))
         if ordered[user]:
             evidence += f"; {stride[user]:.0%} of steps of one distance in the catalogue"
             score = max(score, beyond(stride[user], options.crawler_stride))

@@ -25,9 +25,11 @@ class BotOptions:
         second_cap: Actions counted a second where times are whole seconds: an upload and a burst look alike there.
         crawler_actions: A crawler has at least this many distinct items.
         crawler_divergence: Kullback–Leibler divergence (nats) of what a user visits from an even visit of the
-            catalogue, over levels of popularity; below it no person is found (the least in MovieLens is 0.3).
-        crawler_divergence_steady: The same for who also keeps a machine's hours.
-        crawler_share: Either limit falls to this share of the median user's divergence.
+            catalogue, over levels of popularity; a crawler is surely below it (the least in MovieLens is 0.3).
+        crawler_share: The same as a share of the median user's divergence; the lower of the two counts.
+        crawler_even: An even visit diverges by chance alone, or by no more than this; who has seen the whole of
+            some genres diverges more.
+        crawler_even_steady: The same for who also keeps a machine's hours.
         crawler_repeats: The largest share of steps that return to an item.
         crawler_stride: Share of steps of one and the same distance in the catalogue: a crawl in order.
         steady_gap_cv: Coefficient of variation of gaps, pauses included; people who leave and return are above 2.
@@ -49,9 +51,10 @@ class BotOptions:
     upload_ms: int = 10
     second_cap: int = 5
     crawler_actions: int = 50
-    crawler_divergence: float = 0.1
-    crawler_divergence_steady: float = 0.2
+    crawler_divergence: float = 0.2
     crawler_share: float = 0.25
+    crawler_even: float = 0.02
+    crawler_even_steady: float = 0.05
     crawler_repeats: float = 0.2
     crawler_stride: float = 0.8
     steady_gap_cv: float = 1.2

@@ -17,7 +17,7 @@ _NEWEST = 200
 _MIN_SHARE = 0.05
 _LIMIT = 10
 # What the discussed item is filed under counts beside what the text itself says.
-_ITEM_WEIGHT = 0.25
+_ITEM_WEIGHT = 0.5
 
 
 class TopicModel(Protocol):
