@@ -57,7 +57,7 @@ class BotOptions:
     crawler_even_steady: float = 0.05
     crawler_repeats: float = 0.2
     crawler_stride: float = 0.8
-    steady_gap_cv: float = 1.2
+    steady_gap_cv: float = 1.5
     quiet_share: float = 0.17
     replay_coverage: float = 0.6
     replay_certainty: float = 0.9

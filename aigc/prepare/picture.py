@@ -6,9 +6,10 @@ import io
 import warnings
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-__all__ = ["BadPictureError", "decode_picture", "is_blank", "normalise_picture"]
+__all__ = ["BadPictureError", "decode_picture", "encode_png", "is_blank", "normalise_picture"]
 
 _MAX_PIXELS = 50_000_000
 _MAX_SIDE = 50_000
@@ -66,6 +67,13 @@ def normalise_picture(data: bytes, max_side: int = 1024) -> tuple[bytes, str] | 
         return target.getvalue(), "image/png"
     picture.save(target, "JPEG", quality=92)
     return target.getvalue(), "image/jpeg"
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """(height, width, 3 or 4) uint8 as a PNG file."""
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "PNG")
+    return target.getvalue()
 
 
 def is_blank(picture: Image.Image) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from aigc.entities import Item, ItemContent
 from aigc.prepare.pipeline import ItemPipeline, RefusedError, Step
 
@@ -56,6 +58,39 @@ def _picture(item: Item) -> Item:
     return item if normal is None else replace(item, content=ItemContent(normal[1], normal[0]))
 
 
+def _denoise(item: Item) -> Item:
+    from aigc.prepare.denoise import denoise
+    from aigc.prepare.picture import BadPictureError, decode_picture, encode_png
+
+    if item.content is None or not item.content.media_type.startswith("image/"):
+        return item
+    try:
+        picture = decode_picture(item.content.data)
+    except BadPictureError as error:
+        raise RefusedError("content", str(error)) from error
+    pixels = np.asarray(picture)
+    smooth = denoise(np.ascontiguousarray(pixels[..., :3]))
+    if np.array_equal(smooth, pixels[..., :3]):
+        return item
+    return replace(
+        item, content=ItemContent("image/png", encode_png(np.concatenate([smooth, pixels[..., 3:]], axis=2)))
+    )
+
+
+def _blank(item: Item) -> Item:
+    from aigc.prepare.picture import BadPictureError, decode_picture, is_blank
+
+    if item.content is None or not item.content.media_type.startswith("image/"):
+        return item
+    try:
+        blank = is_blank(decode_picture(item.content.data))
+    except BadPictureError as error:
+        raise RefusedError("content", str(error)) from error
+    if blank:
+        raise RefusedError("content", "shows nothing: all transparent, or of one colour")
+    return item
+
+
 def _sound(item: Item) -> Item:
     from aigc.prepare.sound import BadSoundError, clipped_share, decode_sound
 
@@ -75,6 +110,8 @@ _STEPS = (
     Step("text", "Unicode to NFC, markup to text, control characters and surplus white space out", _text),
     Step("language", "the language found out where none is given", _language),
     Step("picture", "turned upright, sides of 1,024 at most, metadata out; broken pictures refused", _picture),
+    Step("denoise", "noise taken out of pictures that have much of it", _denoise),
+    Step("blank", "pictures that show nothing refused", _blank),
     Step("sound", "broken recordings refused, overdriven ones marked", _sound),
 )
 ITEM_STEPS: Mapping[str, Step] = {step.name: step for step in _STEPS}
