@@ -27,6 +27,6 @@ def first_of_group(pairs: Iterable[DuplicatePair], n: int) -> NDArray[np.int64]:
     rows = np.array([(p.first, p.second) for p in pairs], np.int64).reshape(-1, 2)
     graph = sparse.coo_matrix((np.ones(len(rows), np.int8), (rows[:, 0], rows[:, 1])), shape=(n, n))
     _, labels = connected_components(graph, directed=False)
-    first = np.full(labels.max(initial=-1) + 1, n, np.int64)
+    first: NDArray[np.int64] = np.full(labels.max(initial=-1) + 1, n, np.int64)
     np.minimum.at(first, labels, np.arange(n))
-    return first[labels]
+    return np.asarray(first[labels], np.int64)

@@ -52,7 +52,7 @@ def _wave(sound: Sound) -> NDArray[np.float64]:
     cut = Sound(sound.samples[: _MAX_SECONDS * sound.rate], sound.rate)
     samples = trim_silence(resample(cut, _RATE)).samples.astype(np.float64)
     samples = samples - samples.mean()
-    return samples / max(float(np.linalg.norm(samples)), 1e-12)
+    return np.asarray(samples / max(float(np.linalg.norm(samples)), 1e-12))
 
 
 def _shape(wave: NDArray[np.float64]) -> NDArray[np.float32]:

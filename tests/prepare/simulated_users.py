@@ -114,7 +114,10 @@ class World:
             return self.favourites(self.tasteful(n, sharpness)[0]), START_MS + np.sort(times.astype(np.int64))
         if habit == "binge":  # episodes in order, in long sittings
             chosen = rng.choice(
-                len(self.series), min(len(self.series), int(self.between(1, 12))), replace=False, p=self.fame / self.fame.sum()
+                len(self.series),
+                min(len(self.series), int(self.between(1, 12))),
+                replace=False,
+                p=self.fame / self.fame.sum(),
             )
             parts = [
                 first + np.arange(max(5, int(rng.uniform(0.2, 1) * n)))

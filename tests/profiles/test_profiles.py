@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from aigc.entities import Event, Item, Preferences
 from aigc.errors import InvalidInputError
-from aigc.profiles.build import build_profile
+from aigc.profiles.build import ProfileModels, build_profile
 from aigc.profiles.interactions import collect_interactions
 from aigc.profiles.weights import EventWeights
+from aigc.services.platform import Platform
 from aigc.store.base import EventBatch
 
 DAY = 86_400_000
@@ -68,3 +71,65 @@ def test_a_profile_leans_to_what_was_liked_lately_and_forgets_slowly() -> None:
     assert again == profile
     empty = build_profile("nobody", [], {}, Preferences("nobody"), EventWeights(), np.empty(0, np.float32))
     assert empty.affinities == ()
+
+
+class Model:
+    categories = ("cats", "cars")
+
+    def topics(self, texts):  # type: ignore[no-untyped-def]
+        return np.array([["cat" in t, "car" in t] for t in texts], np.float32)
+
+
+def a_life() -> tuple[list[Event], dict[str, Item]]:
+    items = {f"s{k}": Item(f"s{k}", title=f"space {k}", categories=("sci-fi",), tags=("space",)) for k in range(10)}
+    items |= {f"d{k}": Item(f"d{k}", title=f"true {k}", categories=("documentary",), author="Ann") for k in range(10)}
+    items |= {f"h{k}": Item(f"h{k}", title=f"fear {k}", categories=("horror",)) for k in range(5)}
+    events = [Event(f"a{k}", "u", f"s{k}", "like", (60 + 20 * k) * DAY) for k in range(10)]
+    events += [Event(f"b{k}", "u", f"h{k}", "dislike", (61 + 20 * k) * DAY) for k in range(5)]
+    events += [Event(f"c{k}", "u", f"d{k}", "like", (290 + k) * DAY) for k in range(8)]
+    events.append(Event("t", "u", "s1", "comment", 299 * DAY, text="my cat loves it"))
+    return sorted(events, key=lambda e: e.time_ms), items
+
+
+def test_a_profile_says_in_two_languages_what_it_rests_on() -> None:
+    events, items = a_life()
+    rows = {i: np.eye(3, dtype=np.float32)["sdh".index(i[0])] for i in items}
+    models = ProfileModels(lambda ids: np.stack([rows[i] for i in ids]), Model(), lambda _: 1.0)
+    said = Preferences("u", interests={"jazz": 1.0}, dislikes=("war",))
+    profile = build_profile("u", events, items, said, EventWeights(), np.empty(0, np.float32), models)
+    english = [s.english for s in profile.statements]
+    assert english[0].startswith("mostly documentary and sci-fi since March 1970")
+    assert "likes horror less than the rest" in english
+    assert "writes fondly about cats (100% of the comments' content)" in english
+    assert english[-2:] == ["says: likes jazz", "says: no war"]
+    assert all(s.chinese and s.chinese != s.english for s in profile.statements)
+    assert profile.statements[0].item_ids[0].startswith(("s", "d"))
+    assert [t.names[0] for t in profile.tastes] == ["documentary", "sci-fi"]
+    assert profile.authors[0].name == "Ann"
+    assert profile.activity is not None
+    assert profile.activity.sessions == 24
+    assert profile.categories[0].recent > profile.categories[1].recent
+
+
+def test_a_profile_of_nothing_says_nothing() -> None:
+    profile = build_profile("u", [], {}, Preferences("u"), EventWeights(), np.empty(0, np.float32), ProfileModels())
+    assert (profile.statements, profile.tastes, profile.topics, profile.activity) == ((), (), (), None)
+
+
+def test_a_profile_follows_an_event_at_once_and_is_rebuilt_to_the_same_value(tmp_path: Path) -> None:
+    events, items = a_life()
+    platform = Platform.open(tmp_path)
+    platform.catalog.upsert(list(items.values()))
+    for _ in platform.build():
+        pass
+    platform.live.publish()
+    for event in events:
+        platform.behaviour.record([event])
+        assert platform.profiles.get("u").event_count == events.index(event) + 1
+    running = platform.profiles.get("u")
+    platform.close()
+    again = Platform.open(tmp_path)
+    assert again.profiles.get("u") == running
+    assert running.tastes
+    assert running.topics
+    again.close()

@@ -11,6 +11,7 @@ from aigc_server.cli.datasets import datasets_group
 from aigc_server.cli.importing import import_group
 from aigc_server.cli.keeping import backup_command, restore_command
 from aigc_server.cli.looking import doctor_command, snapshot_group, status_command
+from aigc_server.cli.preparing import prepare_command
 from aigc_server.cli.recommending import (
     profile_command,
     recommend_command,
@@ -42,6 +43,7 @@ def cli() -> None:
 for command in (
     datasets_group,
     import_group,
+    prepare_command,
     train_command,
     serve_command,
     recommend_command,
