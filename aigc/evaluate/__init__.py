@@ -1,0 +1,1 @@
+"""Is what is made any good: measures of generated content."""

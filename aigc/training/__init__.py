@@ -1,0 +1,1 @@
+"""The only training loop, its checkpoints, the registry of what it made, and the jobs that run it."""
