@@ -70,9 +70,9 @@ def normalise_picture(data: bytes, max_side: int = 1024) -> tuple[bytes, str] | 
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """(height, width, 3 or 4) uint8 as a PNG file."""
+    """(height, width, 1, 3 or 4) uint8 as a PNG file."""
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "PNG")
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(target, "PNG")
     return target.getvalue()
 
 
