@@ -13,20 +13,14 @@ from torch import Tensor
 
 from aigc.errors import AigcError, CorruptDataError, InvalidInputError
 from aigc.generate.base import GeneratedImage, ImageData, ImageRequest
-from aigc.generate.caption_gan import (
-    CaptionDiscriminator,
-    CaptionGanOptions,
-    CaptionGanTask,
-    build_caption_networks,
-    premultiplied,
-    straight,
-)
+from aigc.generate.caption_gan import CaptionDiscriminator, CaptionGanOptions, build_caption_networks
+from aigc.generate.caption_gan_task import CaptionGanTask
 from aigc.generate.captions import CaptionEncoder, caption_pieces, pad_pieces
 from aigc.generate.gan import Generator
 from aigc.generate.gan_options import GanOptions
 from aigc.generate.latents import draw_latents
 from aigc.generate.model_folder import fill_module, read_config, read_tensors, write_model
-from aigc.generate.pictures import to_pixels, to_tensor
+from aigc.generate.pictures import premultiplied, straight, to_pixels, to_tensor
 
 __all__ = ["CaptionGanGenerator"]
 
