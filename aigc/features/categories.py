@@ -108,14 +108,6 @@ class CategoryClassifier:
         out[votes == 0] = 0.0
         return np.asarray(out / np.maximum(out.sum(axis=1, keepdims=True), 1e-9), np.float32)
 
-    def topics(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, len(categories)) float32 probabilities of what texts are about; zeros without a known word."""
-        if self._text is None or not texts:
-            return np.zeros((len(texts), len(self.categories)), np.float32)
-        model, classes = self._text
-        chances, known = model.probabilities(texts)
-        return self._spread(chances * known[:, None], classes)
-
     def save(self, folder: Path) -> None:
         """Write ``categories.json`` and a folder a modality; ``folder`` exists and is empty."""
         parts = {"text": self._text, "picture": self._picture, "sound": self._sound}

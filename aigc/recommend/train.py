@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from aigc.entities import Item
 from aigc.errors import InvalidInputError
 from aigc.features.base import Encoder
-from aigc.features.categories import CategoryClassifier
 from aigc.features.collaborative import CollaborativeEncoder
 from aigc.features.registry import fit_encoder
+from aigc.features.topics import TopicClassifier
 from aigc.index.manifest import Manifest
 from aigc.index.snapshot import SnapshotFolder
 from aigc.index.vector_index import VectorIndex, build_neighbours
@@ -140,8 +140,8 @@ def train(
     content = ItemItemLists(*build_neighbours(content_embeddings, options.content_k))
     _add_model(arrays, models, "content", content, {"model": "content", "k": options.content_k})
 
-    yield TrainProgress("learning the categories", 0.8)
-    topics = CategoryClassifier.fit(items, store.iterate_contents, seed=options.seed)
+    yield TrainProgress("learning the topics", 0.8)
+    topics = TopicClassifier.fit(items, seed=options.seed)
 
     yield TrainProgress("writing the snapshot", 0.85)
     now = time.time()
@@ -162,8 +162,8 @@ def train(
     def write_extra(partial: Path) -> None:
         (partial / "encoder").mkdir()
         encoder.save(partial / "encoder")
-        (partial / "categories").mkdir()
-        topics.save(partial / "categories")
+        (partial / "topics").mkdir()
+        topics.save(partial / "topics")
         VectorIndex.build(embeddings, partial)
         if flagged:
             reasons = [
