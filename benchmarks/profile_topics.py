@@ -1,7 +1,7 @@
 """200 simulated users who comment from two dialogue categories each: are both among the first three topics?
 
 Ten comments a category, each a turn of a dialogue. The distinct dialogues are halved by chance; one half is the
-catalogue. Three protocols, ten halvings each, none of which settings were chosen on (those were 0 to 2):
+catalogue. Four protocols, ten halvings each, none of which settings were chosen on (those were 0 to 9):
 
 tied      turns of the other half, on items of their category in the catalogue
 quoted    answers out of dialogues that stand in the catalogue, on items that have no category

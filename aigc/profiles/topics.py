@@ -19,8 +19,6 @@ _MIN_SHARE = 0.05
 _LIMIT = 10
 # How often a comment keeps to what the discussed item is filed under, beside what the text itself says.
 _ITEM_WEIGHT = 0.5
-# A classifier fitted on few texts is too sure of itself; the root of its likelihoods is nearer the truth.
-_TEMPER = 0.5
 
 
 class TopicModel(Protocol):
@@ -47,7 +45,7 @@ def find_topics(evidence: Evidence, model: TopicModel, sentiment: Callable[[str]
     written = [e for e in evidence.events if e.text.strip()][-_NEWEST:]
     if not written or not model.categories:
         return ()
-    likely = model.topics([e.text for e in written]).astype(np.float64) ** _TEMPER
+    likely = model.topics([e.text for e in written]).astype(np.float64)
     rows = {name: row for row, name in enumerate(model.categories)}
     told = likely.sum(axis=1) > 0
     likely[~told] = 1.0
