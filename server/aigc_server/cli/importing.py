@@ -23,7 +23,7 @@ from aigc.collect.rejects import Rejects
 from aigc.collect.text_file import PassagesFile
 from aigc.collect.text_source import START
 from aigc.entities import Event, Item
-from aigc.prepare.steps import item_pipeline
+from aigc.prepare.steps import event_pipeline, item_pipeline
 from aigc.services.importer import ImportCount, Importer
 from aigc_server.app import open_platform
 from aigc_server.cli.options import home_options, settings_of
@@ -220,7 +220,15 @@ class _Session:
         self.start = checkpoint.position if checkpoint else START
         self.rejects = Rejects(rejects_path or Path(f"{source.resolve().name}.rejects.csv"), resume_at=self.start.line)
         self._pipeline = item_pipeline(settings.prepare)
-        self._importer = Importer(catalog, behaviour, self.rejects, pipeline=self._pipeline, checkpoint=checkpoint)
+        self._event_pipeline = event_pipeline(settings.prepare)
+        self._importer = Importer(
+            catalog,
+            behaviour,
+            self.rejects,
+            pipeline=self._pipeline,
+            event_pipeline=self._event_pipeline,
+            checkpoint=checkpoint,
+        )
 
     def __enter__(self) -> _Session:
         return self
@@ -228,7 +236,7 @@ class _Session:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         self.rejects.close()
-        for line in self._pipeline.report.lines():
+        for line in [*self._pipeline.report.lines(), *self._event_pipeline.lines()]:
             click.echo(f"prepared  {line}")
         if self.rejects.total:
             click.echo(f"refused {self.rejects.total:,} rows, written to {self.rejects.path}:")
