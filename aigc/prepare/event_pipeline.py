@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aigc.entities import Event
-from aigc.prepare.clock_skew import correct_times
+from aigc.prepare.clock_skew import EARLIEST_MS, TOLERANCE_MS, correct_times
 from aigc.prepare.event_ids import event_id
 
 __all__ = ["EVENT_STEPS", "EventPipeline", "EventStep"]
@@ -31,13 +32,16 @@ def _ids(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def _clock(events: Sequence[Event]) -> Sequence[Event]:
+    now = int(time.time() * 1000)
+    if all(EARLIEST_MS <= event.time_ms <= now + TOLERANCE_MS for event in events):
+        return events
     _, users = np.unique([event.user_id for event in events], return_inverse=True)
-    times, changed = correct_times(np.array([event.time_ms for event in events], np.int64), users=users)
+    times, changed = correct_times(np.array([event.time_ms for event in events], np.int64), now, users)
     if not changed.any():
         return events
     return [
-        replace(event, time_ms=int(time)) if moved else event
-        for event, time, moved in zip(events, times.tolist(), changed.tolist(), strict=True)
+        replace(event, time_ms=mended) if moved else event
+        for event, mended, moved in zip(events, times.tolist(), changed.tolist(), strict=True)
     ]
 
 
