@@ -40,7 +40,7 @@ def boards(n: int, seed: int) -> ImageData:
 def task() -> CaptionMatcherTask:
     task = CaptionMatcherTask(boards(120, 0), batch_size=48)
     optimizer = task.optimizers()["matcher"]
-    for step in range(60):
+    for step in range(110):
         for phase in task.phases(StepContext(step)):
             optimizer.zero_grad()
             phase.loss.backward()
