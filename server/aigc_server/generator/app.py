@@ -12,7 +12,6 @@ from aigc.generate.repository import ModelRepository
 from aigc.services.generation_limits import GenerationLimits
 from aigc.services.model_pool import ModelPool
 from aigc.services.picture_generation import PictureGeneration
-from aigc.services.text_generation import TextGeneration
 from aigc.services.turnstile import Turnstile
 from aigc.v1 import generation_service_pb2_grpc, model_service_pb2_grpc
 from aigc_server.interceptors.admission import Admission
@@ -36,12 +35,7 @@ class GeneratorApp:
         import torch
 
         torch.set_num_threads(limits.threads)
-        self.pool = ModelPool(
-            ModelRepository(home / "models"),
-            limits.models,
-            wrap=lambda g: g.engine(limits.slots, limits.queue) if isinstance(g, TextGenerator) else None,
-            unwrap=lambda engine: engine.close() if engine is not None else None,
-        )
+        self.pool = ModelPool(ModelRepository(home / "models"), limits.models)
         turnstile = Turnstile(limits.queue)
         pictures = PictureGeneration(self.pool, turnstile, limits)
         room = limits.queue + limits.slots
@@ -52,9 +46,7 @@ class GeneratorApp:
                 ("grpc.max_send_message_length", message_bytes),
             ],
         )
-        generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
-            GenerationServicer(pictures, TextGeneration(self.pool, limits)), self._server
-        )
+        generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(GenerationServicer(pictures), self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.pool), self._server)
         self._threads = room
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
+from aigc.errors import UnavailableError
 from aigc.services.picture_generation import MadePicture, PictureGeneration
-from aigc.services.text_generation import TextGeneration
 from aigc.v1 import generation_pb2
 from aigc.v1 import generation_service_pb2 as pb
 from aigc.v1 import generation_service_pb2_grpc as pb_grpc
@@ -21,7 +21,6 @@ from aigc_server.converters.generation import (
     sound_order,
     sound_to_proto,
 )
-from aigc_server.converters.text import piece_to_proto, text_processing_from_proto, text_request_from_proto
 
 __all__ = ["GenerationServicer"]
 
@@ -32,29 +31,17 @@ _DEFAULT_STEPS = 8
 class GenerationServicer(pb_grpc.GenerationServiceServicer):
     """Generated content over gRPC."""
 
-    def __init__(self, pictures: PictureGeneration, texts: TextGeneration) -> None:
-        """Args: pictures: what makes pictures and recordings; texts: what writes."""
+    def __init__(self, pictures: PictureGeneration) -> None:
+        """Args: pictures: what makes pictures and recordings."""
         self._pictures = pictures
-        self._texts = texts
 
     async def GenerateText(
         self, request: pb.GenerateTextRequest, context: Any
     ) -> AsyncIterator[pb.GenerateTextResponse]:
         """See the proto."""
-        pieces = await asyncio.to_thread(
-            self._texts.open,
-            request.model,
-            text_request_from_proto(request),
-            seeded=request.HasField("seed"),
-            processing=text_processing_from_proto(request),
-            seconds_left=context.time_remaining(),
-        )
-        try:
-            turn = iter(pieces)
-            while (piece := await asyncio.to_thread(next, turn, None)) is not None:
-                yield piece_to_proto(piece)
-        finally:
-            pieces.cancel()
+        for _ in request.stop[:0]:
+            yield pb.GenerateTextResponse()
+        raise UnavailableError("texts are not generated yet; ask for pictures", reason="NO_TEXT_ENGINE")
 
     async def GenerateImages(self, request: pb.GenerateImagesRequest, context: Any) -> pb.GenerateImagesResponse:
         """See the proto."""
