@@ -1,0 +1,1 @@
+"""What a candidate must pass before it may be recommended: each gate refuses for one kind of reason."""

@@ -1,0 +1,65 @@
+"""Terms and patterns that must not occur."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import re2
+
+from aigc.creation.candidate import Candidate
+from aigc.creation.gates.gate import Finding
+from aigc.errors import InvalidInputError
+
+__all__ = ["BlockedGate"]
+
+_MAX_PATTERN = 1000
+
+
+class BlockedGate:
+    """RE2 patterns: their time is linear in the text, so that no pattern, and no text, can hang the server.
+
+    Text is compared in Unicode's compatibility form without case: full-width letters hide nothing.
+    """
+
+    name = "blocked"
+
+    def __init__(self, terms: Sequence[str] = (), patterns: Sequence[str] = ()) -> None:
+        """Args: terms: plain words, whole ones where they are of letters; patterns: RE2 expressions.
+
+        Raises:
+            InvalidInputError: A pattern is none; names it.
+        """
+        self._compiled = [(term, re2.compile(_term(term))) for term in map(_plain, terms) if term]
+        for i, pattern in enumerate(patterns):
+            field = f"gates.blocked_patterns[{i}]"
+            if len(pattern) > _MAX_PATTERN:
+                raise InvalidInputError(
+                    f"{field} has {len(pattern)} characters; at most {_MAX_PATTERN} are allowed", field=field
+                )
+            try:
+                self._compiled.append((pattern, re2.compile(f"(?i){pattern}")))
+            except re2.error as error:
+                raise InvalidInputError(
+                    f"{field} is {pattern!r}, which RE2 cannot read ({error}); it knows neither look-around nor "
+                    "back-references",
+                    field=field,
+                ) from error
+
+    def judge(self, candidate: Candidate) -> Finding | None:
+        """See :class:`Gate`."""
+        text = _plain(f"{candidate.words}\n{candidate.label}")
+        for shown, pattern in self._compiled:
+            if pattern.search(text):
+                return Finding("BLOCKED_TERM", f"holds {shown!r}, which is blocked")
+        return None
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _term(term: str) -> str:
+    left = r"\b" if term[0].isascii() and term[0].isalnum() else ""
+    right = r"\b" if term[-1].isascii() and term[-1].isalnum() else ""
+    return f"{left}{re2.escape(term)}{right}"
