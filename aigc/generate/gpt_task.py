@@ -37,17 +37,17 @@ class GptTask:
         self.options = options or TextTrainingOptions()
         self.tokenizer = generator.tokenizer
         self.dialogue = bool(data.pairs)
-        self.network = generator.network
+        self.network = generator.network.requires_grad_(True)
         context = self.network.options.context
         self._examples: Examples | None = None
-        self._stream = torch.empty(0, dtype=torch.int64)
+        self.stream = torch.empty(0, dtype=torch.int64)
         if self.dialogue:
             self._examples = answer_examples(data.pairs, self.tokenizer, context)
             held_out = data.held_out_pairs
             self._held_out_examples = answer_examples(held_out, self.tokenizer, context) if held_out else None
         else:
-            self._stream = token_stream(data.documents, self.tokenizer)
-            if len(self._stream) < 2:
+            self.stream = token_stream(data.documents, self.tokenizer)
+            if len(self.stream) < 2:
                 raise InvalidInputError("there is no text to learn from; give documents", field="documents")
         self._held_out = token_stream(data.held_out, self.tokenizer)
         self._characters_per_token = sum(map(len, data.held_out)) / max(1, len(self._held_out))
@@ -81,9 +81,9 @@ class GptTask:
 
     def _text_batch(self, context: StepContext) -> tuple[Tensor, Tensor]:
         """(B, T) tokens and the ones that follow, from places drawn anew at each step."""
-        length = min(self.network.options.context, len(self._stream) - 1)
-        starts = context.integers(len(self._stream) - length, self.options.batch_size).cpu()
-        window = self._stream[starts[:, None] + torch.arange(length + 1)]  # (B, T + 1)
+        length = min(self.network.options.context, len(self.stream) - 1)
+        starts = context.integers(len(self.stream) - length, self.options.batch_size).cpu()
+        window = self.stream[starts[:, None] + torch.arange(length + 1)]  # (B, T + 1)
         return window[:, :-1], window[:, 1:]
 
     def _dialogue_batch(self, examples: Examples, context: StepContext) -> tuple[Tensor, Tensor, float]:

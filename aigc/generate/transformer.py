@@ -37,11 +37,11 @@ class RmsNorm(nn.Module):
     def __init__(self, size: int, epsilon: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(size))
-        self._epsilon = epsilon
+        self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        return functional.rms_norm(x, self.weight.shape, self.weight, self._epsilon)
+        return functional.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
 
 
 class Attention(nn.Module):
