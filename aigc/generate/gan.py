@@ -34,6 +34,7 @@ _SLOPE = 0.2
 _GROUP = 16
 _EXPANSION = 2
 _CLASS_SIZE = 32
+_FEATURES = 256
 
 
 def build_networks(options: GanOptions, image_shape: tuple[int, int, int], classes: int) -> tuple[nn.Module, nn.Module]:
@@ -91,9 +92,11 @@ class Generator(nn.Module):
         channels, depth = options.channels, options.blocks * len(options.channels)
         self.patch = options.patch
         self.embed = nn.Embedding(classes, _CLASS_SIZE) if classes else None
-        self.basis = nn.Parameter(torch.randn(channels[0], height, width))
-        self.mix = nn.Linear(options.latent_size + (_CLASS_SIZE if classes else 0), channels[0])
+        self.lowest = (channels[0], height, width)
+        self.mix = nn.Linear(options.latent_size + (_CLASS_SIZE if classes else 0), _FEATURES)
+        self.flat = nn.Linear(_FEATURES, channels[0] * height * width)
         _he(self.mix, 1.0)
+        _he(self.flat, 1.0)
         self.stages = nn.ModuleList(nn.Sequential(*(Block(c, depth) for _ in range(options.blocks))) for c in channels)
         self.widths = nn.ModuleList(_pointwise(a, b) for a, b in itertools.pairwise(channels))
         self.out = nn.Conv2d(channels[-1], image_shape[2] * options.patch**2, 3, padding=1)
@@ -103,7 +106,7 @@ class Generator(nn.Module):
         """(B, C, H, W) of (B, latent_size) and (B,) class rows, which are not looked at without classes."""
         if self.embed is not None:
             z = torch.cat([z, self.embed(labels)], dim=1)  # (B, latent_size + 32)
-        x = self.basis * self.mix(z)[:, :, None, None]  # (B, channels[0], h, w)
+        x = self.flat(F.leaky_relu(self.mix(z), _SLOPE)).view(-1, *self.lowest)  # (B, channels[0], h, w)
         x = x.contiguous(memory_format=torch.channels_last)
         for i, stage in enumerate(self.stages):
             if i:
@@ -127,22 +130,25 @@ class Discriminator(nn.Module):
         _he(self.stem, 1.0)
         self.stages = nn.ModuleList(nn.Sequential(*(Block(c, depth) for _ in range(options.blocks))) for c in channels)
         self.widths = nn.ModuleList(_pointwise(a, b) for a, b in itertools.pairwise(channels))
-        self.basis = nn.Conv2d(channels[-1], channels[-1], (height, width), groups=channels[-1], bias=False)
-        size = channels[-1]
-        self.embed = nn.Embedding(classes, size) if classes else None
-        self.out = nn.Linear(size, size if classes else 1)
+        self.flat = nn.Linear(channels[-1] * height * width, _FEATURES)
+        _he(self.flat, 1.0)
+        self.embed = nn.Embedding(classes, _FEATURES) if classes else None
+        self.out = nn.Linear(_FEATURES, _FEATURES if classes else 1)
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """(B / pack,) logits of (B, C, H, W) in [-1, 1] and (B,) class rows."""
+    def features(self, x: Tensor) -> Tensor:
+        """(B / pack, 256) of (B, C, H, W) in [-1, 1]."""
         x = _packed(x, self.pack).contiguous(memory_format=torch.channels_last)  # (B / pack, C · pack, H, W)
         x = self.stem(F.pixel_unshuffle(x, self.patch))
         for i, stage in enumerate(self.stages):
             if i:
                 x = self.widths[i - 1](F.avg_pool2d(x, 2))
             x = stage(x)
-        # One weight a channel and position: the depthwise convolution over the whole map, as a product.
-        x = (x * self.basis.weight[:, 0]).sum(dim=(2, 3))  # (B / pack, size)
-        x = self.out(F.leaky_relu(x, _SLOPE))
+        x = self.flat(F.leaky_relu(x, _SLOPE).flatten(1))  # (B / pack, 256)
+        return F.leaky_relu(x, _SLOPE)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """(B / pack,) logits of (B, C, H, W) in [-1, 1] and (B,) class rows."""
+        x = self.out(self.features(x))
         if self.embed is None:
             return x[:, 0].float()
         known = self.embed(labels.view(-1, self.pack)).mean(dim=1)  # (B / pack, size)

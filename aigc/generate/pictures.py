@@ -13,7 +13,7 @@ from torch import Tensor
 
 from aigc.errors import InvalidInputError
 
-__all__ = ["draw_sheet", "to_pixels", "to_tensor"]
+__all__ = ["draw_sheet", "premultiplied", "straight", "to_pixels", "to_tensor"]
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -52,3 +52,20 @@ def draw_sheet(pixels: NDArray[np.uint8], path: Path, *, columns: int, scale: in
         sheet.paste(picture.convert("RGB"), (gap + i % columns * wide, gap + i // columns * high))
     sheet.save(path, "PNG")
     return path
+
+
+def premultiplied(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colours times opacity, so that what cannot be seen has no colour; pictures without opacity as they are."""
+    if pixels.shape[-1] != 4:
+        return pixels
+    alpha = pixels[..., 3:].astype(np.uint16)
+    return np.concatenate([(pixels[..., :3] * alpha + 127) // 255, alpha], axis=-1).astype(np.uint8)
+
+
+def straight(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The inverse of :func:`premultiplied`, as far as there is one."""
+    if pixels.shape[-1] != 4:
+        return pixels
+    alpha = pixels[..., 3:].astype(np.float32)
+    colours = np.where(alpha > 0, pixels[..., :3] * 255 / np.maximum(alpha, 1), 0).round().clip(0, 255)
+    return np.concatenate([colours, alpha], axis=-1).astype(np.uint8)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aigc import durable
 from aigc.errors import CorruptDataError
 
 __all__ = ["FORMAT", "MANIFEST", "Manifest", "read_manifest"]
@@ -59,14 +60,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     remedy = "build a new snapshot with `aigc train`, or point CURRENT at an older one"
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CorruptDataError(f"{path} is missing; {remedy}", reason="SNAPSHOT_CORRUPT") from None
-    except (ValueError, OSError) as error:
-        raise CorruptDataError(f"{path} cannot be read ({error}); {remedy}", reason="SNAPSHOT_CORRUPT") from error
-    if not isinstance(raw, dict):
-        raise CorruptDataError(f"{path} holds no JSON object; {remedy}", reason="SNAPSHOT_CORRUPT")
+    raw = durable.read_manifest(path, reason="SNAPSHOT_CORRUPT", remedy=remedy)
     found = raw.get("format")
     if found != FORMAT:
         raise CorruptDataError(

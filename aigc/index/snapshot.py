@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigc.errors import CorruptDataError, NotFoundError, ResourceExhaustedError
+from aigc.durable import remove_partial, replace_file, verify_files, write_folder
+from aigc.errors import NotFoundError
 from aigc.index.manifest import MANIFEST, Manifest, read_manifest
 
 __all__ = ["OpenSnapshot", "SnapshotFolder"]
 
 _CURRENT = "CURRENT"
-_PARTIAL = ".partial-"
+_REMEDY = "restore the file or build a new snapshot with `aigc train`"
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -51,47 +48,24 @@ class SnapshotFolder:
         Raises:
             ResourceExhaustedError: The disk is full; what was written is removed.
         """
-        partial = self.root / f"{_PARTIAL}{manifest.id}"
-        final = self.root / manifest.id
-        try:
-            partial.mkdir(parents=True)
+
+        def fill(partial: Path) -> None:
             for name, array in arrays.items():
                 np.save(partial / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
             if extra is not None:
                 extra(partial)
-            paths = sorted(p for p in partial.rglob("*") if p.is_file())
-            with ThreadPoolExecutor(2) as pool:
-                hashes = list(pool.map(_sha256, paths))
-            files = {
-                p.relative_to(partial).as_posix(): {"bytes": p.stat().st_size, "sha256": h}
-                for p, h in zip(paths, hashes, strict=True)
-            }
-            (partial / MANIFEST).write_text(replace(manifest, files=files).to_json(), encoding="utf-8")
-            for path in [*paths, partial / MANIFEST, *{p.parent for p in paths}, partial]:
-                _sync(path)
-            partial.rename(final)
-            _sync(self.root)
-        except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ResourceExhaustedError(
-                    f"the disk of {self.root} is full: snapshot {manifest.id} was not written; free some space "
-                    "and build again (the current snapshot goes on serving)",
-                    reason="DISK_FULL",
-                ) from error
-            raise
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
-        return final
+
+        return write_folder(
+            self.root / manifest.id,
+            fill,
+            MANIFEST,
+            lambda files: replace(manifest, files=files).to_json(),
+            what=f"snapshot {manifest.id}",
+        )
 
     def publish(self, snapshot_id: str) -> None:
         """Make ``snapshot_id`` the one that a start, and every running server, opens."""
-        pending = self.root / f"{_CURRENT}.new"
-        pending.write_text(f"{snapshot_id}\n", encoding="utf-8")
-        _sync(pending)
-        pending.replace(self.root / _CURRENT)
-        _sync(self.root)
+        replace_file(self.root / _CURRENT, f"{snapshot_id}\n")
 
     def current_id(self) -> str:
         """The published id, empty when nothing was published yet."""
@@ -130,11 +104,7 @@ class SnapshotFolder:
             )
         manifest = read_manifest(folder)
 
-        def check(entry: tuple[str, Mapping[str, Any]]) -> None:
-            _check_file(folder / entry[0], int(entry[1]["bytes"]), str(entry[1]["sha256"]) if verify else "")
-
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(check, sorted(manifest.files.items(), key=lambda e: -int(e[1]["bytes"]))))
+        verify_files(folder, manifest.files, hashes=verify, reason="SNAPSHOT_CORRUPT", remedy=_REMEDY)
         arrays = {
             Path(name).stem: _map(folder / name) for name in manifest.files if name.endswith(".npy") and "/" not in name
         }
@@ -152,39 +122,7 @@ class SnapshotFolder:
 
     def remove_partial(self) -> None:
         """Remove what killed builds left behind; call it only while no build runs."""
-        for path in self.root.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _check_file(path: Path, size: int, sha256: str) -> None:
-    """Raise CorruptDataError unless the file has its size and, when ``sha256`` is given, its hash."""
-    remedy = "restore the file or build a new snapshot with `aigc train`"
-    try:
-        found = path.stat().st_size
-    except FileNotFoundError:
-        raise CorruptDataError(f"{path} is missing; {remedy}", reason="SNAPSHOT_CORRUPT") from None
-    if found != size:
-        raise CorruptDataError(
-            f"{path} has {found} bytes, its manifest says {size} (truncated?); {remedy}", reason="SNAPSHOT_CORRUPT"
-        )
-    if sha256 and (actual := _sha256(path)) != sha256:
-        raise CorruptDataError(
-            f"{path} does not match its checksum (sha256 {actual[:12]}…, expected {sha256[:12]}…); {remedy}",
-            reason="SNAPSHOT_CORRUPT",
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        remove_partial(self.root)
 
 
 def _map(path: Path) -> NDArray[Any]:

@@ -62,6 +62,7 @@ def open_platform(
             weights=EventWeights(dict(settings.events.weights)),
             train=settings.train,
             limits=settings.limits,
+            prepare=settings.prepare,
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
@@ -133,7 +134,9 @@ class App:
 
     def _register(self) -> None:
         platform, server = self.platform, self._server
-        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(platform.catalog), server)
+        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
+            CatalogServicer(platform.catalog, platform.intake), server
+        )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(

@@ -10,6 +10,7 @@ import grpc
 
 from aigc.entities import Event, Item
 from aigc.errors import AigcError, UnavailableError
+from aigc.prepare.event_pipeline import EventPipeline
 from aigc.profiles.weights import EventWeights
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
@@ -71,9 +72,11 @@ class RemoteBehaviour(Behaviour):
         self._limits = limits
         self._stub: Any = event_service_pb2_grpc.EventServiceStub(channel)
 
-    def submit(self, events: Sequence[Event], *, checked: bool = False) -> Future[list[bool]]:
-        """See :class:`Behaviour`; the server checks in any case."""
-        del checked
+    def submit(
+        self, events: Sequence[Event], *, checked: bool = False, pipeline: EventPipeline | None = None
+    ) -> Future[list[bool]]:
+        """See :class:`Behaviour`; the server cleans and checks in any case."""
+        del checked, pipeline
         request = event_service_pb2.RecordEventsRequest(events=[event_to_proto(e) for e in events])
         response = _called(lambda: self._stub.RecordEvents(request))
         done: Future[list[bool]] = Future()

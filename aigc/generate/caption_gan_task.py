@@ -1,0 +1,183 @@
+"""A text → picture GAN in training: a discriminator phase with right, wrong and drawn pairs, then a generator phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from aigc.errors import InvalidInputError
+from aigc.generate.augment import shifted
+from aigc.generate.base import ImageData
+from aigc.generate.caption_gan import CaptionGanOptions, build_caption_networks
+from aigc.generate.captions import MAX_PIECES, caption_pieces, pad_pieces
+from aigc.generate.diversity import diversity
+from aigc.generate.gan_losses import zero_centred_penalties
+from aigc.generate.pictures import draw_sheet, premultiplied, straight, to_pixels, to_tensor
+from aigc.generate.task import Phase, StepContext
+
+__all__ = ["CaptionGanTask"]
+
+_VALIDATED = 256
+
+
+class CaptionGanTask:
+    """See :class:`aigc.generate.task.Task`: a discriminator phase, which trains the encoder too, then a generator's."""
+
+    name = "caption-gan"
+    averaged = ("generator", "encoder")
+
+    def __init__(self, train: ImageData, held_out: ImageData, options: CaptionGanOptions) -> None:
+        """Args: train: with captions, one a line; held_out: others, for the sheet; options: the recipe."""
+        for name, data in (("train", train), ("held_out", held_out)):
+            if len(data.captions) != len(data.pixels) or len(data.pixels) < 2:
+                raise InvalidInputError(
+                    f"{name} has {len(data.pixels)} pictures and {len(data.captions)} captions", field=name
+                )
+            if any(not c.strip() for c in data.captions):
+                raise InvalidInputError(f"{name} has a picture with an empty caption", field=name)
+        self.options, self.train, self.held_out = options, train, held_out
+        _, height, width, channels = train.pixels.shape
+        self.image_shape = (height, width, channels)
+        self.generator, self.discriminator, self.encoder = build_caption_networks(self.image_shape, options)
+        self._pieces = [[caption_pieces(line) for line in c.splitlines() if line.strip()] for c in train.captions]
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Three networks."""
+        return {"generator": self.generator, "discriminator": self.discriminator, "encoder": self.encoder}
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """Two: the encoder learns with the discriminator."""
+        o = self.options.networks
+        reading = [*self.discriminator.parameters(), *self.encoder.parameters()]
+        betas = (o.beta1, o.beta2)
+        return {
+            "discriminator": Adam(reading, lr=o.learning_rate, betas=betas),
+            "generator": Adam(self.generator.parameters(), lr=o.learning_rate, betas=betas),
+        }
+
+    def phases(self, context: StepContext) -> Iterator[Phase]:
+        """First "discriminator", then "generator"."""
+        size = self.options.networks.batch_size
+        self.discriminator.requires_grad_(True)
+        self.encoder.requires_grad_(True)
+        rows = context.rows(len(self.train.pixels), size)
+        real = to_tensor(premultiplied(self.train.pixels[rows.numpy()])).to(context.device)
+        pieces = self._captions(rows, context, stream=10).to(context.device)
+        others = self._captions(rows, context, stream=11).to(context.device)
+        z = context.normal(size, self.options.networks.latent_size)
+        yield self._discriminator_phase(context, real, pieces, others, z)
+        z = context.normal(size, self.options.networks.latent_size, stream=1)
+        yield self._generator_phase(context, real, pieces, z)
+
+    def _discriminator_phase(
+        self, context: StepContext, real: Tensor, pieces: Tensor, others: Tensor, z: Tensor
+    ) -> Phase:
+        o, networks = self.options, self.options.networks
+        captions, again = self.encoder(torch.cat([pieces, others])).chunk(2)  # (B, caption_size) each
+        with torch.no_grad():
+            fake = self.generator(torch.cat([z, captions], dim=1), pieces)
+        numbers = context.uniform(networks.batch_size, 2, 3, stream=2)
+        both = torch.cat([shifted(real, numbers[:, 0], o.reach), shifted(fake, numbers[:, 1], o.reach)])
+        penalised = networks.penalty > 0 and context.step % networks.penalty_every == 0
+        both.requires_grad_(penalised)
+        features, alone, places = self.discriminator(both)
+        logits = self.discriminator.judge(features, alone, captions.repeat(2, 1))
+        on_real, on_fake = logits.chunk(2)
+        half = len(real)
+        on_wrong = self.discriminator.judge(features[:half], alone[:half], captions.roll(1, dims=0))
+        loss = F.softplus(on_fake - on_real).mean() + o.mismatch * F.softplus(on_wrong - on_real).mean()
+        found = places[:half] @ captions.T / o.temperature  # (B, B)
+        aligned = again @ captions.T / o.temperature
+        right = torch.arange(half, device=found.device)
+        contrast = (F.cross_entropy(found, right) + F.cross_entropy(found.T, right)) / 2
+        contrast = contrast + (F.cross_entropy(aligned, right) + F.cross_entropy(aligned.T, right)) / 2
+        loss = loss + o.contrast * contrast
+        metrics = {
+            "gap": (on_real - on_fake).detach().mean(),
+            "found": (found.argmax(dim=1) == right).float().mean(),
+            "aligned": (aligned.argmax(dim=1) == right).float().mean(),
+        }
+        if penalised:
+            penalty = zero_centred_penalties(logits, both).sum() / half
+            loss = loss + networks.penalty / 2 * networks.penalty_every * penalty
+            metrics["gradient_penalty"] = penalty.detach()
+        return Phase("discriminator", loss, metrics)
+
+    def _generator_phase(self, context: StepContext, real: Tensor, pieces: Tensor, z: Tensor) -> Phase:
+        o, networks = self.options, self.options.networks
+        self.discriminator.requires_grad_(False)
+        self.encoder.requires_grad_(False)
+        captions = self.encoder(pieces)
+        fake = self.generator(torch.cat([z, captions], dim=1), pieces)
+        numbers = context.uniform(networks.batch_size, 2, 3, stream=3)
+        features, alone, places = self.discriminator(shifted(fake, numbers[:, 0], o.reach))
+        on_fake = self.discriminator.judge(features, alone, captions)
+        with torch.no_grad():
+            features, alone, _ = self.discriminator(shifted(real, numbers[:, 1], o.reach))
+            on_real = self.discriminator.judge(features, alone, captions)
+        found = places @ captions.T / o.temperature
+        right = torch.arange(len(found), device=found.device)
+        contrast = F.cross_entropy(found, right)
+        loss = F.softplus(on_real - on_fake).mean() + o.contrast * contrast
+        return Phase("generator", loss, {"drawn_found": (found.argmax(dim=1) == right).float().mean()})
+
+    def validate(self, modules: Mapping[str, nn.Module]) -> Mapping[str, float]:
+        """Variety beside real pictures, and how often a drawing finds its held-out caption among ten."""
+        n = min(_VALIDATED, len(self.held_out.pixels))
+        captions = [c.splitlines()[0] for c in self.held_out.captions[:n]]
+        made, vectors = self._draw(modules, captions, seed=1)
+        with torch.no_grad():
+            places = self.discriminator(to_tensor(premultiplied(made)).to(vectors.device))[2]
+        chances = (places @ vectors.T).cpu().numpy()
+        rng = np.random.default_rng(0)
+        hits = [
+            chances[i, i] >= max(chances[i, rng.choice(np.delete(np.arange(n), i), min(9, n - 1))]) for i in range(n)
+        ]
+        return {"diversity": diversity(self.held_out.pixels[:n], made), "found_among_10": float(np.mean(hits))}
+
+    def draw_samples(self, modules: Mapping[str, nn.Module], path: Path) -> Path | None:
+        """Held-out captions, real pictures above drawn ones."""
+        n = min(40, len(self.held_out.pixels))
+        made, _ = self._draw(modules, [c.splitlines()[0] for c in self.held_out.captions[:n]], seed=0)
+        columns = min(20, n)
+        rows = [
+            part[i : i + columns]
+            for i in range(0, n // columns * columns, columns)
+            for part in (self.held_out.pixels, made)
+        ]
+        return draw_sheet(np.concatenate(rows), path.with_name(path.name + ".png"), columns=columns)
+
+    def _draw(
+        self, modules: Mapping[str, nn.Module], captions: list[str], seed: int
+    ) -> tuple[NDArray[np.uint8], Tensor]:
+        generator, encoder = modules["generator"], modules["encoder"]
+        device = next(generator.parameters()).device
+        size = self.options.networks.latent_size
+        z = torch.randn(len(captions), size, generator=torch.Generator().manual_seed(seed)).to(device)
+        pieces = pad_pieces([caption_pieces(c) for c in captions]).to(device)
+        with torch.no_grad():
+            vectors = encoder(pieces)
+            return straight(to_pixels(generator(torch.cat([z, vectors], dim=1), pieces))), vectors
+
+    def _captions(self, rows: Tensor, context: StepContext, stream: int) -> Tensor:
+        """(B, 48) int64: of each picture one of its captions, sometimes two, with pieces left out."""
+        size = self.options.networks.batch_size
+        numbers = context.cut(torch.rand(size, 3, generator=context.generator(stream))).tolist()
+        chosen = []
+        for row, (first, second, joined) in zip(rows.tolist(), numbers, strict=True):
+            lines = self._pieces[row]
+            pieces = list(lines[int(first * len(lines))])
+            if joined < 0.3:
+                pieces += lines[int(second * len(lines))]
+            chosen.append(pieces)
+        padded = pad_pieces([list(dict.fromkeys(p))[:MAX_PIECES] for p in chosen])
+        dropped = context.cut(torch.rand(size, padded.shape[1], generator=context.generator(stream + 2)))
+        return torch.where(dropped < self.options.dropped, 0, padded)
