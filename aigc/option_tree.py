@@ -55,7 +55,7 @@ def check_known(kind: type[Any], tree: Mapping[str, Any], source: str, prefix: s
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(prefix + h for h in hints)}"
             raise InvalidInputError(f"{source}: {prefix}{key} is no {noun}; {hint}", field=f"{prefix}{key}")
         if is_dataclass(hints[key]) and isinstance(value, dict):
-            check_known(hints[key], value, source, f"{prefix}{key}.", noun)  # type: ignore[arg-type]
+            check_known(hints[key], value, source, f"{prefix}{key}.", noun)
 
 
 def build_options(
@@ -93,7 +93,14 @@ def build_options(
                 )
             else:
                 values[spec.name] = _value(hints[spec.name], tree[spec.name], path, spec)
-    return kind(**values) if defaults is None else replace(defaults, **values)  # type: ignore[type-var]
+    try:
+        return kind(**values) if defaults is None else replace(defaults, **values)  # type: ignore[type-var]
+    except InvalidInputError as error:
+        if error.field not in hints:
+            raise
+        # A class knows its fields, not where in the tree it stands.
+        message = prefix + error.message if error.message.startswith(error.field) else error.message
+        raise InvalidInputError(message, field=prefix + error.field, reason=error.reason) from error
 
 
 def list_options(options: object, prefix: str) -> Iterator[OptionInfo]:
