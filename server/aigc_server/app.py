@@ -25,6 +25,8 @@ from aigc.v1 import (
     profile_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
+    training_service_pb2,
+    training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
 from aigc_server.interceptors.admission import Admission
@@ -35,6 +37,7 @@ from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.profile import ProfileServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
+from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
 
 __all__ = ["SERVICES", "App", "open_platform"]
@@ -47,6 +50,7 @@ SERVICES = tuple(
         (event_service_pb2, "EventService"),
         (profile_service_pb2, "ProfileService"),
         (recommendation_service_pb2, "RecommendationService"),
+        (training_service_pb2, "TrainingService"),
     )
 )
 
@@ -68,6 +72,7 @@ def open_platform(
             read_only=read_only,
             serving=serving,
             verify=settings.snapshots.verify,
+            training=settings.training,
         ),
     )
 
@@ -143,6 +148,7 @@ class App:
             RecommendationServicer(platform.recommender), server
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
+        training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)

@@ -16,6 +16,7 @@ from aigc.profiles.weights import DEFAULT_WEIGHTS
 from aigc.recommend.train_options import TrainOptions
 from aigc.services.generation_limits import GenerationLimits
 from aigc.services.limits import Limits
+from aigc.services.training_limits import TrainingLimits
 
 __all__ = ["Settings", "home_folder", "load_settings"]
 
@@ -146,6 +147,7 @@ class Settings:
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
     generation: GenerationLimits = field(default_factory=GenerationLimits)
+    training: TrainingLimits = field(default_factory=TrainingLimits)
     log: LogSettings = field(default_factory=LogSettings)
 
 
