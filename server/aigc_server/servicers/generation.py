@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
+from aigc.errors import UnavailableError
 from aigc.services.picture_generation import MadePicture, PictureGeneration
 from aigc.v1 import generation_pb2
 from aigc.v1 import generation_service_pb2 as pb
@@ -33,6 +34,14 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     def __init__(self, pictures: PictureGeneration) -> None:
         """Args: pictures: what makes pictures and recordings."""
         self._pictures = pictures
+
+    async def GenerateText(
+        self, request: pb.GenerateTextRequest, context: Any
+    ) -> AsyncIterator[pb.GenerateTextResponse]:
+        """See the proto."""
+        for _ in request.stop[:0]:
+            yield pb.GenerateTextResponse()
+        raise UnavailableError("texts are not generated yet; ask for pictures", reason="NO_TEXT_ENGINE")
 
     async def GenerateImages(self, request: pb.GenerateImagesRequest, context: Any) -> pb.GenerateImagesResponse:
         """See the proto."""
