@@ -49,9 +49,7 @@ class Forwarder(grpc.GenericRpcHandler[Any, Any] if False else grpc.GenericRpcHa
 
         async def unary(request: bytes, context: Any) -> bytes:
             channel = await self._connect()
-            call = channel.unary_unary(method)(
-                request, timeout=context.time_remaining(), metadata=_passed_on(context)
-            )
+            call = channel.unary_unary(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
             try:
                 return cast(bytes, await call)
             except grpc.aio.AioRpcError as error:
@@ -59,9 +57,7 @@ class Forwarder(grpc.GenericRpcHandler[Any, Any] if False else grpc.GenericRpcHa
 
         async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
             channel = await self._connect()
-            call = channel.unary_stream(method)(
-                request, timeout=context.time_remaining(), metadata=_passed_on(context)
-            )
+            call = channel.unary_stream(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
             try:
                 async for response in call:
                     yield response
