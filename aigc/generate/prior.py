@@ -145,7 +145,7 @@ class LatentPrior:
                 sums = np.where(sums.sum(1, keepdims=True) > 0, sums, weights[0])
                 weights = [*(sums / sums.sum(1, keepdims=True)), *weights]
             return cls(
-                density.means.detach().float().cpu().numpy(),
+                density.means.detach().float().cpu().clone().numpy(),
                 torch.exp(density.log_variances.detach().float() / 2).cpu().numpy(),
                 np.stack(weights).astype(np.float32),
             )

@@ -100,7 +100,7 @@ class VaeNetwork(nn.Module):
                 f"pictures of {height} × {width} do not divide by {shrink}: take another patch or number of channels",
                 field="channels",
             )
-        self.latent_size, self.patch = options.latent_size, patch
+        self.options, self.latent_size, self.patch = options, options.latent_size, patch
         self.lowest = (channels[-1], height // shrink, width // shrink)
         flat = math.prod(self.lowest)
         self.likelihood = build_likelihood(options.likelihood, colours)
@@ -152,7 +152,9 @@ class VaeNetwork(nn.Module):
         """(n,) float32, log p(z) of (n, d)."""
         if self.prior is None:
             return -0.5 * (z**2 + _LOG_2_PI).sum(1)
-        return torch.logsumexp(self.prior(z).float(), 1)
+        # Squares that nearly cancel: bfloat16 would be wrong by nats.
+        with torch.autocast(z.device.type, enabled=False):
+            return torch.logsumexp(self.prior(z.float()), 1)
 
     def forward(self, x: Tensor, labels: Tensor, noise: Tensor, detach: bool = False) -> Terms:
         """The terms of k importance weights of each content.
@@ -164,9 +166,14 @@ class VaeNetwork(nn.Module):
             detach: log q(z|x) passes gradients through z alone ("sticking the landing", Roeder et al. 2017): what is
                 left out has expectation 0 and only adds variance.
         """
+        return self.weigh(x, labels, *self.posterior(x, labels), noise, detach)
+
+    def weigh(
+        self, x: Tensor, labels: Tensor, mean: Tensor, log_deviation: Tensor, noise: Tensor, detach: bool = False
+    ) -> Terms:
+        """:meth:`forward` after the encoder: more samples of the same contents need it once."""
         k, b, d = noise.shape
-        mean, log_deviation = self.posterior(x, labels)
-        z = (mean + noise * torch.exp(log_deviation)).view(k * b, d)
+        z = (mean + noise * torch.exp(log_deviation)).reshape(k * b, d)
         at, log_width = (mean.detach(), log_deviation.detach()) if detach else (mean, log_deviation)
         offset = (z.view(k, b, d) - at) * torch.exp(-log_width)
         posterior = -(0.5 * offset**2 + log_width + 0.5 * _LOG_2_PI).sum(2)  # (k, B)

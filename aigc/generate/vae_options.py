@@ -73,7 +73,9 @@ class VaeOptions:
             if not math.isfinite(value) or value < least:
                 raise InvalidInputError(f"{field} is {value}: take a number from {least}", field=field)
         if self.learning_rate == 0:
-            raise InvalidInputError("learning_rate is 0: nothing would be learned; take one above 0", field="learning_rate")
+            raise InvalidInputError(
+                "learning_rate is 0: nothing would be learned; take one above 0", field="learning_rate"
+            )
         if not self.channels or any(c < 8 or c % 8 for c in self.channels):
             raise InvalidInputError(f"channels are {self.channels}: take multiples of 8", field="channels")
         if len(self.blocks) != len(self.channels) or any(b < 0 for b in self.blocks):

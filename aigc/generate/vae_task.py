@@ -38,7 +38,12 @@ class VaeTask:
                 cannot halve.
         """
         shape = train.pixels.shape
-        if len(shape) != 4 or not len(train.pixels) or len(held_out.pixels) < 2 or held_out.pixels.shape[1:] != shape[1:]:
+        if (
+            len(shape) != 4
+            or not len(train.pixels)
+            or len(held_out.pixels) < 2
+            or held_out.pixels.shape[1:] != shape[1:]
+        ):
             raise InvalidInputError(
                 f"pictures of shapes {shape} and {held_out.pixels.shape}: (n, height, width, channels) of one size are "
                 "needed, and at least two held out",
@@ -87,7 +92,9 @@ class VaeTask:
         rows = context.rows(len(self.pixels), o.batch_size)
         x = to_tensor(self.pixels[rows.numpy()])  # (B, C, H, W) in [-1, 1]
         if self.binary and o.binarise == "anew":
-            x = torch.where(context.uniform(o.batch_size, *x.shape[1:], stream=_STREAM_BINARISE).cpu() < (x + 1) / 2, 1.0, -1.0)
+            x = torch.where(
+                context.uniform(o.batch_size, *x.shape[1:], stream=_STREAM_BINARISE).cpu() < (x + 1) / 2, 1.0, -1.0
+            )
         x, labels = x.to(context.device), self.labels[rows].to(context.device)
         k = o.importance_samples if context.step >= o.importance_from else 1
         noise = context.normal(o.batch_size, k, o.latent_size, stream=_STREAM_NOISE).transpose(0, 1)  # (k, B, d)
@@ -104,6 +111,11 @@ class VaeTask:
         reconstruction = -terms.likelihood.detach().mean()
         metrics = {"reconstruction": reconstruction, "divergence": kl.detach(), "elbo": -(reconstruction + kl.detach())}
         yield Phase("vae", loss, metrics)
+
+    def seen(self, part: slice, seed: int = 0) -> NDArray[np.uint8]:
+        """Training pictures as the encoder sees them: binarised where they are."""
+        pixels = self.pixels[part]
+        return binarised(pixels, seed * 1_000_003 + (part.start or 0)) if self.binary else pixels
 
     def validate(self, modules: Mapping[str, nn.Module]) -> Mapping[str, float]:
         """The ELBO of held-out pictures in nats a picture, and how varied are those drawn from the prior."""
@@ -152,17 +164,17 @@ class VaeTask:
 
 
 def importance_weighted_loss(terms: Terms, beta: float) -> Tensor:
-    """Minus the bound of k samples, log 1/k Σ w (Burda et al. 2016, equation 8), with the doubly reparametrised gradient.
+    """Minus the bound of k samples, log 1/k Σ w (Burda et al. 2016, equation 8).
 
-    The encoder's gradient through z is weighed by the square of the normalised weights (Tucker et al. 2019, equation
-    8): taken plainly, its signal falls with k. The value is the bound itself. ``terms`` come with ``detach=True``; with
-    k = 1 the weight is 1 and the loss minus the ELBO.
+    The gradient is the doubly reparametrised one: what reaches the encoder through z is weighed by the square of the
+    normalised weights (Tucker et al. 2019, equation 8). Taken plainly, its signal falls with k. ``terms`` come with
+    ``detach=True``; with k = 1 the weight is 1 and the loss minus the ELBO.
     """
     log_weights = terms.log_weights(beta)  # (k, B)
     k, b = log_weights.shape
     shares = torch.softmax(log_weights.detach(), 0)
     if k > 1 and terms.z.requires_grad:
-        terms.z.register_hook(lambda gradient: gradient * shares.view(k * b, 1))
+        terms.z.register_hook(lambda gradient: gradient * shares.view(k * b, 1))  # type: ignore[no-untyped-call]
     surrogate = (shares * log_weights).sum(0).mean()
     value = (torch.logsumexp(log_weights.detach(), 0) - math.log(k)).mean()
     return value.neg() - (surrogate - surrogate.detach())
