@@ -93,10 +93,19 @@ class JobFolder:
         return self.root / job_id / "log.txt"
 
 
-def run_lock(folder: Path) -> int:
-    """Wait until no other process trains in a run's folder; the lock ends with this process."""
+def run_lock(folder: Path, *, wait: bool = True) -> int:
+    """Be the one process that trains in a run's folder, until it ends or closes the descriptor that this returns.
+
+    Args:
+        folder: Of the run.
+        wait: For another process to end; without, -1 is returned when there is one.
+    """
     fd = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return -1
     return fd
 
 
