@@ -102,7 +102,7 @@ class Trainer:
         self._clock = clock
         self._sums: dict[str, list[float]] = {}
         self._rollbacks = 0
-        self._next_curves = -math.inf
+        self._next_curves = clock() + _CURVES_S
         if options.compile:
             for module in self.modules.values():
                 module.compile()
