@@ -19,7 +19,7 @@ from aigc.training.data_folder import read_data, write_data
 from aigc.training.processes import Processes
 from aigc.training.recipe import Recipe, RunOptions, find_recipe, parse_options
 from aigc.training.run_folder import RunFolder
-from aigc.training.run_spec import RunSpec
+from aigc.training.run_spec import RUN_FILE, RunSpec
 from aigc.training.trainer import Trainer, TrainingProgress
 
 if TYPE_CHECKING:
@@ -85,9 +85,10 @@ class TrainingRun:
         torch.set_num_threads(self.spec.threads)
         recipe = find_recipe(self.spec.kind)
         options = parse_options(recipe, self.spec.options)
-        if self._processes.leads:
-            self.spec.write(self.folder)
         data, fresh = self._load(recipe, options)
+        if self._processes.leads:
+            # Only now: a mistake in what was asked for must not bind the folder to it.
+            self.spec.write(self.folder)
         if fresh:
             for note in (f"learning from {data.count:,} {recipe.data}", *data.notes):
                 yield TrainingProgress(0, options.trainer.steps, event=note)
@@ -130,6 +131,8 @@ class TrainingRun:
         fresh = not kept.exists() and not (self.folder / "checkpoints").exists()
         if self._processes.leads:
             durable.remove_partial(self.folder)
+            if not (self.folder / RUN_FILE).exists():
+                shutil.rmtree(kept, ignore_errors=True)
             if not self.spec.data.path and not kept.exists():
                 write_data(kept, self._read(recipe, options))
         self._processes.agree(0.0)

@@ -120,7 +120,11 @@ class RunSpec:
             return self
         begun = RunSpec.read(folder)
         recipe = find_recipe(self.kind)
-        told = [("kind", begun.kind, self.kind), ("model", begun.model, self.model), ("data", begun.data, self.data)]
+        told = [
+            ("kind", begun.kind, self.kind),
+            ("model", begun.model, self.model),
+            ("data", begun.data.told(), self.data.told()),
+        ]
         differing = [f"{name} was {a} and is {b}" for name, a, b in told if a != b]
         if begun.kind == self.kind:
             before, now = (parse_options(recipe, s.options).flat() for s in (begun, self))

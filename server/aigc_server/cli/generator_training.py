@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -84,7 +84,7 @@ def train_command(
     repository = ModelRepository(root / "models")
     choice = DataChoice(data or "", item_kinds, categories, include_generated)
     spec = RunSpec.checked(kind, name, parse_set(settings), choice, repository, threads=threads or _threads())
-    folder = folder or _next_folder(root / "runs" / name)
+    folder = folder or _folder_for(spec, root / "runs" / name)
     spec = spec.resuming(folder)
     url = tree.store.url or f"sqlite:///{root / 'aigc.sqlite'}"
 
@@ -161,11 +161,15 @@ def _report(run: TrainingRun, repository: ModelRepository, folder: Path, seconds
     click.echo(f"next: aigc generator sample {info.name}")
 
 
-def _next_folder(root: Path) -> Path:
-    """The run that was not finished, or a new one."""
+def _folder_for(spec: RunSpec, root: Path) -> Path:
+    """The newest run of just this training that was not finished, or a new one."""
     numbers = sorted(int(p.name) for p in root.iterdir() if p.name.isdigit()) if root.is_dir() else []
-    if numbers and not (root / str(numbers[-1]) / "made.json").exists():
-        return root / str(numbers[-1])
+    for number in reversed(numbers):
+        folder = root / str(number)
+        if not (folder / "made.json").exists():
+            with suppress(ConflictError):
+                spec.resuming(folder)
+                return folder
     return root / str((numbers or [0])[-1] + 1)
 
 
