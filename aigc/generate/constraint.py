@@ -95,7 +95,7 @@ class _Pieces:
         self.eos_token_id = tokenizer.end
         self.bos_token_id = None
         self.special_token_ids = list(tokenizer.special)
-        names = {token: b"<|special|>" for token in tokenizer.special}
+        names = dict.fromkeys(tokenizer.special, b"<|special|>")
         self.tokens: Sequence[bytes] = [names.get(i, piece) for i, piece in enumerate(tokenizer.pieces)]
         self._tokenizer = tokenizer
 

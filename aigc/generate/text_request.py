@@ -78,9 +78,7 @@ class TextRequest:
         _check(0 <= self.min_p < 1, "min_p", self.min_p, "a number in [0, 1)")
         _check(not isinstance(self.stop, str) and all(self.stop), "stop", self.stop, "a list of texts, none empty")
         _check(0 <= self.seed < 1 << 63, "seed", self.seed, "a whole number in [0, 2⁶³)")
-        _check(
-            self.json_schema is None or self.regex is None, "regex", "a json_schema and a regex", "one of them"
-        )
+        _check(self.json_schema is None or self.regex is None, "regex", "a json_schema and a regex", "one of them")
 
 
 @dataclass(frozen=True, slots=True)
