@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,17 +145,29 @@ class VaeGenerator:
         scores = self._scores(pixels, rows)
         return np.array([self._rank(s, int(r)) for s, r in zip(scores, ranked, strict=True)], np.float32)
 
+    def config(self) -> dict[str, object]:
+        """What ``config.json`` says."""
+        return {"options": asdict(self.options), "image_shape": self.image_shape, "classes": self.classes}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What ``model.safetensors`` holds."""
+        network = {f"vae.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        return network | self.prior.tensors() | {"reference": self._reference}
+
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``."""
-        tensors = {f"vae.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= self.prior.tensors() | {"reference": self._reference}
-        config = {"options": asdict(self.options), "image_shape": self.image_shape, "classes": self.classes}
-        write_model(folder, self.kind, _FORMAT, config, tensors)
+        write_model(folder, self.kind, _FORMAT, self.config(), self.tensors())
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> VaeGenerator:
         """What :meth:`save` wrote; CorruptDataError names what is missing, broken or newer."""
-        config = read_config(folder, cls.kind, _FORMAT)
+        return cls.from_parts(read_config(folder, cls.kind, _FORMAT), read_tensors(folder), folder, device)
+
+    @classmethod
+    def from_parts(
+        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path, device: torch.device | None = None
+    ) -> VaeGenerator:
+        """What :meth:`config` and :meth:`tensors` gave; ``folder`` is named where they do not fit."""
         try:
             raw = dict(config["options"])
             options = VaeOptions(**{**raw, "channels": tuple(raw["channels"]), "blocks": tuple(raw["blocks"])})
@@ -165,7 +178,6 @@ class VaeGenerator:
             raise CorruptDataError(
                 f"{folder / 'config.json'} describes no VAE ({error}); train it again", reason="MODEL_CORRUPT"
             ) from error
-        tensors = read_tensors(folder)
         fill_module(network, tensors, "vae", folder)
         network.to(device or "cpu")
         rows, where = len(classes) + 1 if classes else 1, str(folder / "model.safetensors")
