@@ -115,6 +115,15 @@ class AudioVaeGenerator:
         return cls(task.audio_options, VaeGenerator.from_task(task, modules, stage=stage, components=components))
 
     @property
+    def compression(self) -> str:
+        """See :class:`aigc.generate.compression.Compressible`."""
+        return self.pictures.compression
+
+    def with_compression(self, method: str) -> AudioVaeGenerator:
+        """See :class:`aigc.generate.compression.Compressible`."""
+        return AudioVaeGenerator(self.options, self.pictures.with_compression(method))
+
+    @property
     def described(self) -> Mapping[str, object]:
         """Sizes and classes."""
         longest_ms = 1000 * self.options.mel.hop * (self.options.mel.frames - 1) // self.rate

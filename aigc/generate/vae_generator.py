@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from aigc.errors import AigcError, CorruptDataError, InvalidInputError
 from aigc.generate.base import GeneratedImage, ImageRequest
+from aigc.generate.compression import compressed, compressed_shell
 from aigc.generate.latents import chosen_classes, draw_latents
 from aigc.generate.model_folder import fill_module, read_config, read_tensors, write_model
 from aigc.generate.pictures import to_pixels, to_tensor
@@ -46,12 +47,13 @@ class VaeGenerator:
         network: VaeNetwork,
         prior: LatentPrior,
         reference: Tensor,
+        compression: str = "",
     ) -> None:
         """Args: prior: a row a class and one for any; reference: such rows of 256 ascending scores of real pictures."""
         self.options, self.image_shape, self.classes = options, image_shape, tuple(classes)
         self.latent_size = options.latent_size
         self.network = network.eval().requires_grad_(False)
-        self.prior = prior
+        self.prior, self.compression = prior, compression
         self._reference = reference
 
     @classmethod
@@ -89,12 +91,22 @@ class VaeGenerator:
             "classes": self.classes,
             "image_shape": self.image_shape,
             "latent_size": self.latent_size,
-            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "compression": self.compression,
+            "parameters": sum(t.numel() for t in self.network.state_dict().values()),
         }
 
     def with_prior(self, prior: LatentPrior) -> VaeGenerator:
         """The same network, drawing from another prior (of a row a class and one for any)."""
-        return VaeGenerator(self.options, self.image_shape, self.classes, self.network, prior, self._reference)
+        return VaeGenerator(
+            self.options, self.image_shape, self.classes, self.network, prior, self._reference, self.compression
+        )
+
+    def with_compression(self, method: str) -> VaeGenerator:
+        """See :class:`aigc.generate.compression.Compressible`; the scores of real pictures stay the original's."""
+        if self.compression:
+            raise InvalidInputError(f"the model is compressed already ({self.compression})", field="generator")
+        network = compressed(self.network, method)
+        return VaeGenerator(self.options, self.image_shape, self.classes, network, self.prior, self._reference, method)
 
     def generate(self, request: ImageRequest) -> list[GeneratedImage]:
         """One picture a seed; see :class:`aigc.generate.base.ImageGenerator`.
@@ -147,7 +159,12 @@ class VaeGenerator:
 
     def config(self) -> dict[str, object]:
         """What ``config.json`` says."""
-        return {"options": asdict(self.options), "image_shape": self.image_shape, "classes": self.classes}
+        return {
+            "options": asdict(self.options),
+            "image_shape": self.image_shape,
+            "classes": self.classes,
+            "compression": self.compression,
+        }
 
     def tensors(self) -> dict[str, Tensor]:
         """What ``model.safetensors`` holds."""
@@ -173,7 +190,9 @@ class VaeGenerator:
             options = VaeOptions(**{**raw, "channels": tuple(raw["channels"]), "blocks": tuple(raw["blocks"])})
             height, width, channels = (int(v) for v in config["image_shape"])
             classes = tuple(str(c) for c in config["classes"])
+            compression = str(config.get("compression", ""))
             network = build_vae(options, (height, width, channels), len(classes) if options.conditional else 0)
+            network = compressed_shell(network, compression)
         except (KeyError, TypeError, ValueError, AigcError) as error:
             raise CorruptDataError(
                 f"{folder / 'config.json'} describes no VAE ({error}); train it again", reason="MODEL_CORRUPT"
@@ -185,7 +204,7 @@ class VaeGenerator:
         reference = tensors.get("reference")
         if reference is None or reference.shape != (rows, _QUANTILES):
             raise CorruptDataError(f"{where} lacks the scores of real pictures; train it again", reason="MODEL_CORRUPT")
-        return cls(options, (height, width, channels), classes, network, prior, reference)
+        return cls(options, (height, width, channels), classes, network, prior, reference, compression)
 
     def _latents(self, request: ImageRequest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         if request.latents is not None:
