@@ -1,8 +1,8 @@
 """Spoken digits made by a VAE of log-mel spectra, heard by a classifier that knows real recordings only.
 
 Takes 0 to 3 of each digit and speaker are held out (240 of 1,200). The classifier (kernel machine on mel cepstra)
-learns from the other 960. Printed beside its rate on generated digits: on real held-out recordings, and on the same after
-their way through a picture and Griffin and Lim.
+learns from the other 960. Printed beside its rate on generated digits: on real held-out recordings, and on the same
+after their way through a picture and Griffin and Lim.
 
 Prediction, written before the first run: 0.97 on real ones and through the picture (0.975 and 0.979 measured without
 the VAE), 0.95 on reconstructions, 0.90 to 0.95 on generated ones: means of a Gaussian decoder are smoother than speech.
