@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from picture_sets import digit_network, mnist, train
 
 from aigc.evaluate.generation.report import generate_for_report, measure_images
 from aigc.generate.gan_generator import GanGenerator
@@ -20,7 +21,6 @@ from aigc.generate.gan_options import GanOptions
 from aigc.generate.gan_task import GanTask
 from aigc.generate.pictures import draw_sheet
 from aigc.training.options import TrainerOptions
-from benchmarks.picture_sets import digit_network, mnist, train
 
 
 def main() -> None:

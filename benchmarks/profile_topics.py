@@ -1,7 +1,7 @@
 """200 simulated users who comment from two dialogue categories each: are both among the first three topics?
 
 Ten comments a category, each a turn of a dialogue. The distinct dialogues are halved by chance; one half is the
-catalogue. Four protocols, ten halvings each, none of which settings were chosen on (those were 0 to 9):
+catalogue. Four protocols, ten halvings each, none of which settings were chosen on (those were 0 to 19):
 
 tied      turns of the other half, on items of their category in the catalogue
 quoted    answers out of dialogues that stand in the catalogue, on items that have no category
@@ -23,7 +23,7 @@ from aigc.profiles.build import ProfileModels, build_profile
 from aigc.profiles.weights import EventWeights
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "dialogues"
-USERS, COMMENTS, SEEDS = 200, 20, range(10, 20)
+USERS, COMMENTS, SEEDS = 200, 20, range(20, 30)
 PROTOCOLS = ("tied", "quoted", "unseen", "strictly")
 
 Dialogue = tuple[str, tuple[str, ...]]

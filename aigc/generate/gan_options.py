@@ -42,7 +42,7 @@ class GanOptions:
 
     architecture: str = "residual"
     loss: str = "relativistic"
-    penalty: float = 1.0
+    penalty: float = 0.2
     penalty_every: int = 4
     critic_steps: int = 1
     unroll_steps: int = 0
@@ -52,7 +52,7 @@ class GanOptions:
     channels: tuple[int, ...] = (96, 48)
     blocks: int = 1
     patch: int = 2
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 5e-4
     beta1: float = 0.0
     beta2: float = 0.99

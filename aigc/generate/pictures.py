@@ -67,5 +67,5 @@ def straight(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if pixels.shape[-1] != 4:
         return pixels
     alpha = pixels[..., 3:].astype(np.float32)
-    colours = np.where(alpha > 0, pixels[..., :3] * 255 / np.maximum(alpha, 1), 0).round().clip(0, 255)
+    colours = np.where(alpha > 0, pixels[..., :3] * np.float32(255) / np.maximum(alpha, 1), 0).round().clip(0, 255)
     return np.concatenate([colours, alpha], axis=-1).astype(np.uint8)

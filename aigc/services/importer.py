@@ -70,8 +70,11 @@ class Importer:
         count, batch, size = self._begin(), list[Item](), 0
 
         def write() -> None:
-            self._catalog.upsert(batch)
-            count.accepted += len(batch)
+            refused = self._catalog.upsert(batch)
+            for place, error in refused.items():
+                self._refuse(None, batch[place].id, error)
+            count.rejected += len(refused)
+            count.accepted += len(batch) - len(refused)
             self._note(_position(items), count)
 
         for item in items:

@@ -36,6 +36,18 @@ class Intake:
         delivery.close()
         return delivery.report
 
+    def update(self, item: Item, mask: Sequence[str]) -> Item:
+        """Replace the fields named in ``mask`` by those of the prepared item, and give the item as it is now.
+
+        Raises:
+            NotFoundError: No such item.
+            InvalidInputError: The mask, or a value, is wrong, or a step refuses the item; names the field.
+        """
+        delivery = self.open()
+        after = self._catalog.update(delivery.prepare(item, "item"), mask)
+        delivery.close()
+        return after
+
     def open(self) -> Delivery:
         """Begin a delivery in several parts, with one report."""
         return Delivery(self._catalog, item_pipeline(self._options))

@@ -80,11 +80,15 @@ class ModelPool:
             NotFoundError: No such model.
         """
         info = self.repository.get(reference)
+        self.forget(info.id)
+        return info
+
+    def forget(self, model_id: str) -> None:
+        """Let ``name@version`` go, whether or not it is still in the repository."""
         with self._lock:
-            held = self._held.pop(info.id, None)
+            held = self._held.pop(model_id, None)
         if held is not None:
             self._let_go(held)
-        return info
 
     def loaded(self) -> frozenset[str]:
         """Ids (``name@version``) of what is in memory."""

@@ -21,18 +21,21 @@ from aigc.generate.base import (
     ImageRequest,
     LatentModel,
 )
+from aigc.generate.postprocess_images import ImagePostProcessing, postprocess_image
 from aigc.prepare.picture import BadPictureError, decode_picture
 from aigc.services.generation_limits import GenerationLimits
 from aigc.services.model_pool import LoadedModel, ModelPool
 from aigc.services.turnstile import Turnstile
 
-__all__ = ["PictureGeneration", "PictureOrder", "SoundOrder"]
+__all__ = ["MadePicture", "PictureGeneration", "PictureOrder", "SoundOrder"]
 
 T = TypeVar("T")
 # Pictures between two looks at whether the caller is still there.
 _STRIDE = 16
 _SEED_BITS = 53
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+_AS_IT_IS = ImagePostProcessing()
 
 Gone = Callable[[], bool]
 
@@ -49,6 +52,7 @@ class PictureOrder:
         seeds: None, or one each.
         truncation: ψ in (0, 1].
         latents: (n, latent_size) float32, or None.
+        processing: What to do to each afterwards.
     """
 
     model: str
@@ -58,6 +62,16 @@ class PictureOrder:
     seeds: Sequence[int] = ()
     truncation: float = 1.0
     latents: NDArray[np.float32] | None = None
+    processing: ImagePostProcessing = _AS_IT_IS
+
+
+@dataclass(frozen=True, slots=True)
+class MadePicture:
+    """A picture as the model made it, as it is after processing, and what processing did, in words."""
+
+    image: GeneratedImage
+    pixels: NDArray[np.uint8]
+    processing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,7 @@ class PictureGeneration:
         self._turnstile = turnstile
         self._limits = limits
 
-    def images(self, order: PictureOrder, gone: Gone) -> tuple[LoadedModel, list[GeneratedImage]]:
+    def images(self, order: PictureOrder, gone: Gone) -> tuple[LoadedModel, list[MadePicture]]:
         """Make pictures.
 
         Raises:
@@ -108,7 +122,11 @@ class PictureGeneration:
             latents,
         )
         generator = model.generator
-        return model, self._strides(n, lambda part: generator.generate(_part(request, part)), gone)
+
+        def work(part: slice) -> list[MadePicture]:
+            return _processed(generator.generate(_part(request, part)), order.processing)
+
+        return model, self._strides(n, work, gone)
 
     def sounds(self, order: SoundOrder, gone: Gone) -> tuple[LoadedModel, list[GeneratedSound]]:
         """Make recordings; raises as :meth:`images`."""
@@ -135,16 +153,21 @@ class PictureGeneration:
         return model, np.stack(rows)
 
     def decode(
-        self, reference: str, latents: NDArray[np.float32], gone: Gone
-    ) -> tuple[LoadedModel, list[GeneratedImage]]:
+        self,
+        reference: str,
+        latents: NDArray[np.float32],
+        gone: Gone,
+        processing: ImagePostProcessing = _AS_IT_IS,
+    ) -> tuple[LoadedModel, list[MadePicture]]:
         """Pictures of (n, latent_size) points; raises as :meth:`images`."""
         n = self._count(len(latents), {"latents": len(latents)})
         model, latent_model, _ = self._latent_model(reference)
         _check_latents(latents, latent_model.latent_size, "latents")
 
-        def work(part: slice) -> list[GeneratedImage]:
+        def work(part: slice) -> list[MadePicture]:
             pixels = latent_model.decode(latents[part])
-            return [GeneratedImage(p, 0, "", z) for p, z in zip(pixels, latents[part], strict=True)]
+            made = [GeneratedImage(p, 0, "", z) for p, z in zip(pixels, latents[part], strict=True)]
+            return _processed(made, processing)
 
         return model, self._strides(n, work, gone)
 
@@ -157,7 +180,7 @@ class PictureGeneration:
         gone: Gone,
         *,
         linear: bool = False,
-    ) -> tuple[LoadedModel, list[GeneratedImage]]:
+    ) -> tuple[LoadedModel, list[MadePicture]]:
         """``steps`` pictures from one point, or picture, to another; raises as :meth:`images`.
 
         Along the great circle (Shoemake 1985, slerp), where a Gaussian's mass lies, unless ``linear``.
@@ -221,6 +244,12 @@ def _part(request: ImageRequest, part: slice) -> ImageRequest:
         captions=request.captions[part],
         latents=latents,
     )
+
+
+def _processed(made: list[GeneratedImage], wanted: ImagePostProcessing) -> list[MadePicture]:
+    if wanted == _AS_IT_IS:
+        return [MadePicture(image, image.pixels) for image in made]
+    return [MadePicture(image, *postprocess_image(image.pixels, wanted)) for image in made]
 
 
 def _draw_seeds(n: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -18,6 +18,13 @@ _OWN_METADATA = ("grpc-", "user-agent", ":")
 Connect = Callable[[], Awaitable[grpc.aio.Channel]]
 
 
+if TYPE_CHECKING:
+    _Base = grpc.GenericRpcHandler[Any, Any]
+else:
+    # Generic in the type stubs only.
+    _Base = grpc.GenericRpcHandler
+
+
 class RelayedError(Exception):
     """What the other process answered instead of a result; it goes to the caller as it is."""
 
@@ -28,7 +35,7 @@ class RelayedError(Exception):
         self.trailing_metadata = tuple(error.trailing_metadata() or ())
 
 
-class Forwarder(grpc.GenericRpcHandler[Any, Any] if False else grpc.GenericRpcHandler):  # type: ignore[misc,type-arg]
+class Forwarder(_Base):
     """Stands in for services that live elsewhere; requests and replies stay bytes."""
 
     def __init__(self, services: tuple[ServiceDescriptor, ...], connect: Connect, where: str) -> None:
@@ -48,7 +55,7 @@ class Forwarder(grpc.GenericRpcHandler[Any, Any] if False else grpc.GenericRpcHa
             return None
 
         async def unary(request: bytes, context: Any) -> bytes:
-            channel = await self._connect()
+            channel: Any = await self._connect()
             call = channel.unary_unary(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
             try:
                 return cast(bytes, await call)
@@ -56,7 +63,7 @@ class Forwarder(grpc.GenericRpcHandler[Any, Any] if False else grpc.GenericRpcHa
                 raise self._translated(error) from error
 
         async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
-            channel = await self._connect()
+            channel: Any = await self._connect()
             call = channel.unary_stream(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
             try:
                 async for response in call:
@@ -68,11 +75,11 @@ class Forwarder(grpc.GenericRpcHandler[Any, Any] if False else grpc.GenericRpcHa
                 call.cancel()
 
         if self._methods[method]:
-            return grpc.unary_stream_rpc_method_handler(stream)  # type: ignore[arg-type]
-        return grpc.unary_unary_rpc_method_handler(unary)  # type: ignore[arg-type]
+            return grpc.unary_stream_rpc_method_handler(stream)
+        return grpc.unary_unary_rpc_method_handler(unary)
 
     def _translated(self, error: grpc.aio.AioRpcError) -> Exception:
-        answered = any(key == _DETAILS for key, _ in error.trailing_metadata() or ())
+        answered = _DETAILS in dict(cast(Any, error.trailing_metadata() or ()))
         if error.code() == grpc.StatusCode.UNAVAILABLE and not answered:
             return UnavailableError(
                 f"the {self._where} ended during the call; it is started again by itself: try again in a moment",

@@ -48,7 +48,7 @@ class GeneratorProcess:
         self._keeper: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._channel: grpc.aio.Channel | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="aigc-generator-"))
+        self._folder = Path()
         self.pid = 0
         self.starts = 0
 
@@ -82,6 +82,8 @@ class GeneratorProcess:
     def start(self) -> None:
         """Start the process unless it was; returns before it serves."""
         if self._keeper is None and self._limits.enabled:
+            # A socket's path may have 107 bytes, a data directory's can have more.
+            self._folder = Path(tempfile.mkdtemp(prefix="aigc-generator-"))
             self._keeper = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
@@ -90,7 +92,7 @@ class GeneratorProcess:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
-        shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _keep(self) -> None:
         pause = self._limits.restart_ms / 1000
@@ -103,7 +105,7 @@ class GeneratorProcess:
                 self.pid = 0
                 if self._channel is not None:
                     channel, self._channel = self._channel, None
-                    await channel.close()
+                    await channel.close(None)
                 await self._on_change(False)
             if asyncio.get_running_loop().time() - began > _STEADY_S:
                 pause = self._limits.restart_ms / 1000

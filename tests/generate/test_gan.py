@@ -257,7 +257,7 @@ def test_diversity_falls_when_pictures_repeat_or_kinds_are_missing() -> None:
 def test_the_sheet_is_the_same_at_every_look_and_validation_is_bounded(tmp_path: Path) -> None:
     task = GanTask(strokes(64, 0, 3), strokes(32, 1, 3), small())
     paths = [task.draw_samples(task.modules, tmp_path / name) for name in ("a", "b")]
-    first, second = (Image.open(p) for p in paths)
-    assert first.tobytes() == second.tobytes()
-    assert first.mode == "RGB"
+    with Image.open(paths[0]) as first, Image.open(paths[1]) as second:
+        assert first.tobytes() == second.tobytes()
+        assert first.mode == "RGB"
     assert 0 <= task.validate(task.modules)["diversity"] <= 1

@@ -12,13 +12,22 @@ import soundfile
 from numpy.typing import NDArray
 
 from aigc.errors import InvalidInputError
-from aigc.generate.base import GeneratedImage, GeneratedSound
+from aigc.generate.base import GeneratedSound
+from aigc.generate.postprocess_images import ImagePostProcessing
 from aigc.prepare.picture import encode_png
-from aigc.services.picture_generation import PictureOrder, SoundOrder
+from aigc.services.picture_generation import MadePicture, PictureOrder, SoundOrder
 from aigc.v1 import generation_pb2 as pb
 from aigc.v1 import generation_service_pb2 as service_pb
 
-__all__ = ["image_to_proto", "latents_from_proto", "picture_order", "sound_order", "sound_to_proto"]
+__all__ = [
+    "end_from_proto",
+    "image_to_proto",
+    "latents_from_proto",
+    "picture_order",
+    "processing_from_proto",
+    "sound_order",
+    "sound_to_proto",
+]
 
 
 def picture_order(request: service_pb.GenerateImagesRequest) -> PictureOrder:
@@ -31,7 +40,39 @@ def picture_order(request: service_pb.GenerateImagesRequest) -> PictureOrder:
         list(request.seeds),
         request.truncation if request.HasField("truncation") else 1.0,
         latents_from_proto(request.latents, "latents") if request.latents else None,
+        processing_from_proto(request.processing),
     )
+
+
+def processing_from_proto(processing: pb.ImageProcessing) -> ImagePostProcessing:
+    """What is to be done to each picture.
+
+    Raises:
+        InvalidInputError: ``upscale`` is another number than 0, 2 or 4.
+    """
+    if processing.upscale not in (0, 2, 4):
+        raise InvalidInputError(
+            f"processing.upscale is {processing.upscale}; give 2, 4, or 0 for none", field="processing.upscale"
+        )
+    return ImagePostProcessing(
+        denoise=processing.denoise,
+        contrast=processing.contrast,
+        scale=processing.upscale or 1,
+        sharpen=1.0 if processing.sharpen else 0.0,
+    )
+
+
+def end_from_proto(request: service_pb.InterpolateRequest, name: str) -> NDArray[np.float32] | bytes:
+    """One end of an interpolation: a point or an encoded picture.
+
+    Raises:
+        InvalidInputError: Neither was given.
+    """
+    given = request.WhichOneof(name)  # type: ignore[call-overload]
+    if given is None:
+        raise InvalidInputError(f"{name} is missing; give {name}_latent or {name}_image", field=name)
+    value = getattr(request, given)
+    return value if isinstance(value, bytes) else np.array(value.values, np.float32)
 
 
 def sound_order(request: service_pb.GenerateAudioRequest) -> SoundOrder:
@@ -52,11 +93,9 @@ def latents_from_proto(latents: Sequence[pb.Latent], field: str) -> NDArray[np.f
     return np.array([latent.values for latent in latents], np.float32).reshape(len(latents), -1)
 
 
-def image_to_proto(
-    image: GeneratedImage, image_format: int, processing: Sequence[str] = (), pixels: NDArray[np.uint8] | None = None
-) -> pb.GeneratedImage:
-    """A picture as PNG or as numbers; ``pixels`` in place of its own when it was processed."""
-    shown = image.pixels if pixels is None else pixels
+def image_to_proto(made: MadePicture, image_format: int) -> pb.GeneratedImage:
+    """A picture as PNG or as numbers."""
+    image, shown = made.image, made.pixels
     height, width, channels = shown.shape
     data: dict[str, Any]
     if image_format == pb.IMAGE_FORMAT_TENSOR:
@@ -72,7 +111,7 @@ def image_to_proto(
         label=image.label,
         latent=pb.Latent(values=image.latent),
         quality=None if math.isnan(image.quality) else image.quality,
-        processing=processing,
+        processing=made.processing,
     )
 
 

@@ -1,4 +1,4 @@
-"""``python -m aigc_server.generator HOME SOCKET LIMITS``: started by the server, ends when its standard input closes."""
+"""``python -m aigc_server.generator HOME SOCKET LIMITS``: started by the server, ends when standard input closes."""
 
 from __future__ import annotations
 

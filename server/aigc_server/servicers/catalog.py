@@ -88,7 +88,7 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
     async def UpdateItem(self, request: pb.UpdateItemRequest, context: Any) -> pb.UpdateItemResponse:
         """See the proto."""
         mask = [MASK_PATHS.get(path, path) for path in request.update_mask.paths]
-        item = await asyncio.to_thread(self._catalog.update, item_from_proto(request.item, "item"), mask)
+        item = await asyncio.to_thread(self._intake.update, item_from_proto(request.item, "item"), mask)
         return pb.UpdateItemResponse(item=item_to_proto(item))
 
     async def DeleteItem(self, request: pb.DeleteItemRequest, context: Any) -> pb.DeleteItemResponse:
