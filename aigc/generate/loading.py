@@ -16,7 +16,7 @@ KINDS = {
     "gan": "aigc.generate.gan_generator:GanGenerator",
     "caption-gan": "aigc.generate.caption_gan_generator:CaptionGanGenerator",
     "vae": "aigc.generate.vae_generator:VaeGenerator",
-    "audio-vae": "aigc.generate.audio_vae_generator:AudioVaeGenerator",
+    "audio-vae": "aigc.generate.audio_vae:AudioVaeGenerator",
     "gpt": "aigc.generate.gpt:GptGenerator",
     "bert": "aigc.generate.bert:BertGenerator",
     "huggingface": "aigc.generate.huggingface:HuggingFaceGenerator",

@@ -23,6 +23,7 @@ that no normalisation is needed, and the highest resolution works on patches of 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -130,9 +131,17 @@ class VaeNetwork(nn.Module):
         values = colours * self.likelihood.parameters_per_value
         self.out = nn.Conv2d(channels[0], values * patch**2, 3, padding=1)
 
+    def hidden_pairs(self) -> Iterator[tuple[nn.Module, nn.Module]]:
+        """See :class:`aigc.generate.compression.Prunable`."""
+        for module in self.modules():
+            if isinstance(module, Block):
+                yield module.first, module.second
+        yield self.narrow, self.moments
+        yield self.widen, self.spread
+
     def posterior(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log deviation of q(z|x), (B, d) float32 each, of (B, C, H, W) in [-1, 1] and (B,) class rows."""
-        h = self.down(self.stem(x))  # (B, channels[-1], h, w)
+        h = self.down(self.stem(x.to(self.stem.weight.dtype)))  # (B, channels[-1], h, w)
         h = F.silu(h).flatten(1)  # (B, flat)
         if self.embed is not None:
             h = torch.cat([h, self.embed(labels).to(h.dtype)], dim=1)
@@ -143,6 +152,7 @@ class VaeNetwork(nn.Module):
         """(B, C · parameters_per_value, H, W) float32 parameters of the likelihood, of (B, d) and (B,) class rows."""
         if self.embed is not None:
             z = torch.cat([z, self.embed(labels)], dim=1)
+        z = z.to(self.out.weight.dtype)  # other than float32 where the model is compressed
         h = self.spread(F.silu(self.widen(z)))  # (B, flat)
         h = h.view(-1, *self.lowest).contiguous(memory_format=torch.channels_last)
         h = self.out(F.silu(self.up(h)))  # (B, values · patch², H / patch, W / patch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from aigc.errors import AigcError, CorruptDataError, InvalidInputError
 from aigc.generate.base import GeneratedImage, ImageRequest
+from aigc.generate.compression import compressed, compressed_shell
 from aigc.generate.latents import chosen_classes, draw_latents
 from aigc.generate.model_folder import fill_module, read_config, read_tensors, write_model
 from aigc.generate.pictures import to_pixels, to_tensor
@@ -45,12 +47,13 @@ class VaeGenerator:
         network: VaeNetwork,
         prior: LatentPrior,
         reference: Tensor,
+        compression: str = "",
     ) -> None:
         """Args: prior: a row a class and one for any; reference: such rows of 256 ascending scores of real pictures."""
         self.options, self.image_shape, self.classes = options, image_shape, tuple(classes)
         self.latent_size = options.latent_size
         self.network = network.eval().requires_grad_(False)
-        self.prior = prior
+        self.prior, self.compression = prior, compression
         self._reference = reference
 
     @classmethod
@@ -88,12 +91,22 @@ class VaeGenerator:
             "classes": self.classes,
             "image_shape": self.image_shape,
             "latent_size": self.latent_size,
-            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "compression": self.compression,
+            "parameters": sum(t.numel() for t in self.network.state_dict().values()),
         }
 
     def with_prior(self, prior: LatentPrior) -> VaeGenerator:
         """The same network, drawing from another prior (of a row a class and one for any)."""
-        return VaeGenerator(self.options, self.image_shape, self.classes, self.network, prior, self._reference)
+        return VaeGenerator(
+            self.options, self.image_shape, self.classes, self.network, prior, self._reference, self.compression
+        )
+
+    def with_compression(self, method: str) -> VaeGenerator:
+        """See :class:`aigc.generate.compression.Compressible`; the scores of real pictures stay the original's."""
+        if self.compression:
+            raise InvalidInputError(f"the model is compressed already ({self.compression})", field="generator")
+        network = compressed(self.network, method)
+        return VaeGenerator(self.options, self.image_shape, self.classes, network, self.prior, self._reference, method)
 
     def generate(self, request: ImageRequest) -> list[GeneratedImage]:
         """One picture a seed; see :class:`aigc.generate.base.ImageGenerator`.
@@ -144,28 +157,46 @@ class VaeGenerator:
         scores = self._scores(pixels, rows)
         return np.array([self._rank(s, int(r)) for s, r in zip(scores, ranked, strict=True)], np.float32)
 
+    def config(self) -> dict[str, object]:
+        """What ``config.json`` says."""
+        return {
+            "options": asdict(self.options),
+            "image_shape": self.image_shape,
+            "classes": self.classes,
+            "compression": self.compression,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What ``model.safetensors`` holds."""
+        network = {f"vae.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        return network | self.prior.tensors() | {"reference": self._reference}
+
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and ``model.safetensors``."""
-        tensors = {f"vae.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= self.prior.tensors() | {"reference": self._reference}
-        config = {"options": asdict(self.options), "image_shape": self.image_shape, "classes": self.classes}
-        write_model(folder, self.kind, _FORMAT, config, tensors)
+        write_model(folder, self.kind, _FORMAT, self.config(), self.tensors())
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> VaeGenerator:
         """What :meth:`save` wrote; CorruptDataError names what is missing, broken or newer."""
-        config = read_config(folder, cls.kind, _FORMAT)
+        return cls.from_parts(read_config(folder, cls.kind, _FORMAT), read_tensors(folder), folder, device)
+
+    @classmethod
+    def from_parts(
+        cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path, device: torch.device | None = None
+    ) -> VaeGenerator:
+        """What :meth:`config` and :meth:`tensors` gave; ``folder`` is named where they do not fit."""
         try:
             raw = dict(config["options"])
             options = VaeOptions(**{**raw, "channels": tuple(raw["channels"]), "blocks": tuple(raw["blocks"])})
             height, width, channels = (int(v) for v in config["image_shape"])
             classes = tuple(str(c) for c in config["classes"])
+            compression = str(config.get("compression", ""))
             network = build_vae(options, (height, width, channels), len(classes) if options.conditional else 0)
+            network = compressed_shell(network, compression)
         except (KeyError, TypeError, ValueError, AigcError) as error:
             raise CorruptDataError(
                 f"{folder / 'config.json'} describes no VAE ({error}); train it again", reason="MODEL_CORRUPT"
             ) from error
-        tensors = read_tensors(folder)
         fill_module(network, tensors, "vae", folder)
         network.to(device or "cpu")
         rows, where = len(classes) + 1 if classes else 1, str(folder / "model.safetensors")
@@ -173,7 +204,7 @@ class VaeGenerator:
         reference = tensors.get("reference")
         if reference is None or reference.shape != (rows, _QUANTILES):
             raise CorruptDataError(f"{where} lacks the scores of real pictures; train it again", reason="MODEL_CORRUPT")
-        return cls(options, (height, width, channels), classes, network, prior, reference)
+        return cls(options, (height, width, channels), classes, network, prior, reference, compression)
 
     def _latents(self, request: ImageRequest) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         if request.latents is not None:

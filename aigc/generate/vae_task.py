@@ -90,12 +90,7 @@ class VaeTask:
         """One: the negative bound of a batch, in nats a picture."""
         o = self.options
         rows = context.rows(len(self.pixels), o.batch_size)
-        x = to_tensor(self.pixels[rows.numpy()])  # (B, C, H, W) in [-1, 1]
-        if self.binary and o.binarise == "anew":
-            x = torch.where(
-                context.uniform(o.batch_size, *x.shape[1:], stream=_STREAM_BINARISE).cpu() < (x + 1) / 2, 1.0, -1.0
-            )
-        x, labels = x.to(context.device), self.labels[rows].to(context.device)
+        x, labels = self.batch(rows, context), self.labels[rows].to(context.device)
         k = o.importance_samples if context.step >= o.importance_from else 1
         noise = context.normal(o.batch_size, k, o.latent_size, stream=_STREAM_NOISE).transpose(0, 1)  # (k, B, d)
         beta = o.beta * min(1.0, (context.step + 1) / o.warmup_steps) if o.warmup_steps else o.beta
@@ -111,6 +106,14 @@ class VaeTask:
         reconstruction = -terms.likelihood.detach().mean()
         metrics = {"reconstruction": reconstruction, "divergence": kl.detach(), "elbo": -(reconstruction + kl.detach())}
         yield Phase("vae", loss, metrics)
+
+    def batch(self, rows: Tensor, context: StepContext) -> Tensor:
+        """(B, C, H, W) float32 in [-1, 1] of these training pictures, as this step sees them."""
+        x = to_tensor(self.pixels[rows.numpy()]).to(context.device)
+        if self.binary and self.options.binarise == "anew":
+            uniform = context.uniform(self.options.batch_size, *x.shape[1:], stream=_STREAM_BINARISE)
+            x = torch.where(uniform < (x + 1) / 2, 1.0, -1.0)
+        return x
 
     def seen(self, part: slice, seed: int = 0) -> NDArray[np.uint8]:
         """Training pictures as the encoder sees them: binarised where they are."""
