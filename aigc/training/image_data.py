@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from aigc.training.data_source import DataChoice
 __all__ = ["images_of_arrays", "images_of_items"]
 
 _REMEDY = "import some with `aigc import images PATH`, ask for other kinds or categories, or give another path"
+_HAN = re.compile(r"[\u3400-\u9fff]")
 _HELD_OUT = ("t10k", "test", "valid")
 _MULTIPLE = 8
 Prepared = tuple[ImageData, ImageData, list[str]]
@@ -136,9 +138,14 @@ def _taken(data: ImageData, rows: NDArray[np.int64]) -> ImageData:
 
 
 def _caption(item: Item) -> str:
-    """Several captions, one a line: the parts of the title, then the tags."""
-    lines = [part.strip() for part in item.title.replace("\n", " ").split(" · ")]
-    return "\n".join(dict.fromkeys(line for line in [*lines, " ".join(item.tags).replace("\n", " ")] if line))
+    """Several captions, one a line: each part of the title, alone and with the tags of its script."""
+    parts = [part.strip() for part in item.title.replace("\n", " ").split(" · ") if part.strip()]
+    tags = [tag.replace("\n", " ") for tag in item.tags]
+    lines = [] if parts else [", ".join(tags)]
+    for part in parts:
+        words = [tag for tag in tags if bool(_HAN.search(tag)) == bool(_HAN.search(part)) and tag != part]
+        lines += [part, ("，" if _HAN.search(part) else ", ").join([part, *words])]
+    return "\n".join(dict.fromkeys(line for line in lines if line))
 
 
 def _fitting(height: int, width: int, largest_side: int) -> tuple[int, int]:

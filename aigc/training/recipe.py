@@ -25,6 +25,7 @@ KINDS = {
     "gan": "aigc.training.recipes.gan:GanRecipe",
     "caption-gan": "aigc.training.recipes.caption_gan:CaptionGanRecipe",
     "vae": "aigc.training.recipes.vae:VaeRecipe",
+    "audio-vae": "aigc.training.recipes.audio_vae:AudioVaeRecipe",
     "gpt": "aigc.training.recipes.gpt:GptRecipe",
 }
 _PRESET = "preset"

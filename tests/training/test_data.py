@@ -70,7 +70,7 @@ def test_pictures_of_the_catalogue_come_with_classes_and_captions(tmp_path: Path
     assert len(train.labels) == len(train.captions) == 36
     # A brighter picture is of a higher class: labels stayed with their pictures.
     assert [train.pixels[train.labels == c].mean() // 80 for c in range(3)] == [0, 1, 2]
-    assert train.captions[0].splitlines()[1].startswith("点")
+    assert train.captions[0].splitlines()[2].startswith("点")
     assert data.count == 40
 
 
@@ -179,7 +179,9 @@ def test_a_folder_of_pictures_has_captions_from_its_file(tmp_path: Path) -> None
         lines.append(json.dumps({"file": f"{i}.png", "en": f"dot {i}", "zh": f"点{i}", "keywords_en": ["round"]}))
     (tmp_path / "captions.jsonl").write_text("\n".join(lines), encoding="utf-8")
     data = load_data("images", DataChoice(str(tmp_path)), ImageDataOptions(), no_store, captions=True)
-    assert all(c.splitlines()[2] == "round" for c in images(data)[0].captions)
+    lines = images(data)[0].captions[0].splitlines()
+    number = lines[0].removeprefix("dot ")
+    assert lines == [f"dot {number}", f"dot {number}, round", f"点{number}"]
 
 
 def test_recordings_get_their_class_from_the_name_and_one_rate(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class CaptionGanRecipe:
             "caption": CaptionGanOptions(),
             "data": ImageDataOptions(labels=False),
             "trainer": TrainerOptions(
-                steps=6000, log_every=50, validate_every=1000, checkpoint_every=500, average_decay=0.999
+                steps=10_000, log_every=50, validate_every=1000, checkpoint_every=500, collapse_below=0.1
             ),
         }
 

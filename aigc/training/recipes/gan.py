@@ -41,9 +41,7 @@ class GanRecipe:
         return {
             "gan": GanOptions(),
             "data": ImageDataOptions(),
-            "trainer": TrainerOptions(
-                steps=9000, log_every=50, validate_every=1000, checkpoint_every=500, average_decay=0.999
-            ),
+            "trainer": TrainerOptions(steps=9000, log_every=50, validate_every=1000, checkpoint_every=500),
         }
 
     def base(self, options: RunOptions) -> str:
