@@ -73,7 +73,7 @@ bench: EXTRAS := dev,bench
 bench: ## Run the benchmarks; each prints a ratio against a named peer
 	@rm -f $(VENV)/.installed; $(MAKE) --no-print-directory setup EXTRAS=$(EXTRAS)
 	for name in exact_search mmr engine_recommend item_item_build scale import_events \
-    near_duplicates categories denoise bots cold_items search_in_chinese profile_topics; do \
+    near_duplicates categories denoise bots cold_items search_in_chinese profile_topics profiles_read_true modality_weights; do \
 	  echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py; done
 
 $(TOOLS)/buf:

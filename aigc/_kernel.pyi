@@ -189,3 +189,33 @@ class Engine:
         self, user_ids: Sequence[str], *, history_limit: int = 100, half_life_days: float = 0.0
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]: ...
     def similar_users(self, user_id: str, n: int) -> tuple[list[str], NDArray[np.float32]]: ...
+
+# --- text -------------------------------------------------------------------------------------
+
+@final
+class TextDecoder:
+    def __init__(
+        self,
+        *,
+        heads: int,
+        key_heads: int,
+        head_size: int,
+        width: int,
+        hidden: int,
+        vocabulary: int,
+        context: int,
+        slots: int,
+        gated: bool,
+        epsilon: float,
+        embedding: NDArray[np.float32],
+        layers: Sequence[Mapping[str, NDArray[np.float32]]],
+        norm: NDArray[np.float32],
+        head: NDArray[np.float32],
+        cos: NDArray[np.float32],
+        sin: NDArray[np.float32],
+        threads: int,
+    ) -> None: ...
+    def forward(
+        self, slots: Sequence[int], tokens: Sequence[int], positions: Sequence[int], wanted: Sequence[int]
+    ) -> NDArray[np.float32]: ...
+    def copy(self, source: int, target: int, length: int) -> None: ...

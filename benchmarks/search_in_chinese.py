@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from opencc import OpenCC
 
 from aigc.entities import Item
 from aigc.features.text import TextEncoder
@@ -31,8 +32,14 @@ def main() -> None:
     names = [e["zh"] for e in entries]
     both = [Item(e["file"], title=e["en"], tags=(*e["keywords_en"], *e["keywords_zh"])) for e in entries]
     english = [Item(e["file"], title=e["en"], tags=tuple(e["keywords_en"])) for e in entries]
-    aided = found(TextEncoder.fit(both, size), both, names, everything)
+    encoder = TextEncoder.fit(both, size)
+    aided = found(encoder, both, names, everything)
     print(f"Chinese keywords stored, embedding of {size}: {aided:.4f}")
+    traditional = [OpenCC("s2t").convert(name) for name in names]
+    written = np.flatnonzero([a != b for a, b in zip(names, traditional, strict=True)])
+    for kind, queries in (("simplified", names), ("traditional", traditional)):
+        share = found(encoder, both, [queries[i] for i in written], written)
+        print(f"of the {len(written)} names that differ, asked for in {kind} characters: {share:.4f}")
     print("(limit 0.90; among", len(entries), "items, ties counted against us)")
     unaided = found(TextEncoder.fit(english, size), english, names, everything)
     print(f"only English keywords stored: {unaided:.4f}")

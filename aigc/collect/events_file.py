@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from aigc.collect.table import open_table
 from aigc.collect.text_source import START, Position, Progress
 from aigc.entities import Event
 from aigc.prepare.encoding import AUTO
+from aigc.prepare.event_ids import event_id
 
 __all__ = ["EventsFile"]
 
@@ -89,15 +89,14 @@ class EventsFile:
                 kind = str(row.get(type_c) or default_type).strip() if type_c else default_type
                 if id_c:
                     column = id_c
-                    event_id = parse_id(row.get(id_c))
+                    own_id = parse_id(row.get(id_c))
                 else:
-                    key = f"{user_id}\x1f{item_id}\x1f{kind}\x1f{time_ms}\x1f{value}".encode()
-                    event_id = "f-" + hashlib.blake2b(key, digest_size=12).hexdigest()
+                    own_id = event_id(user_id, item_id, kind, time_ms, value)
             except BadValueError as error:
                 self._rejects.add(line, column, row.get(column), str(error))
                 continue
             yield Event(
-                event_id,
+                own_id,
                 user_id,
                 item_id,
                 kind,

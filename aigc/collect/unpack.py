@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from aigc.collect.download import disk_faults
+from aigc.collect.disk_faults import disk_faults
 from aigc.errors import CorruptDataError, ResourceExhaustedError
 
 __all__ = ["unpack"]

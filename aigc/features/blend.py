@@ -36,13 +36,22 @@ class BlendedEncoder:
         """Length of each embedding."""
         return sum(encoder.embedding_size for _, _, encoder in self.parts)
 
+    def weighed(self, weights: Sequence[float]) -> BlendedEncoder:
+        """The same encoders with other weights, one a part."""
+        return BlendedEncoder([(name, w, encoder) for (name, _, encoder), w in zip(self.parts, weights, strict=True)])
+
+    def blocks(self, embeddings: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """(n, size) float32 unit rows of each part, out of the (n, embedding_size) that :meth:`encode` gave."""
+        ends = np.cumsum([encoder.embedding_size for _, _, encoder in self.parts])
+        return [unit_rows(block) for block in np.split(embeddings, ends[:-1], axis=1)]
+
     def encode(self, items: Sequence[Item]) -> NDArray[np.float32]:
         """See :class:`Encoder`."""
-        return self._join([encoder.encode(items) for _, _, encoder in self.parts])
+        return self.join([encoder.encode(items) for _, _, encoder in self.parts])
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See :class:`Encoder`."""
-        return self._join([encoder.encode_text(texts) for _, _, encoder in self.parts])
+        return self.join([encoder.encode_text(texts) for _, _, encoder in self.parts])
 
     def save(self, folder: Path) -> None:
         """See :class:`Encoder`."""
@@ -52,6 +61,7 @@ class BlendedEncoder:
             (folder / name).mkdir()
             encoder.save(folder / name)
 
-    def _join(self, blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def join(self, blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """(n, embedding_size) float32 of (n, size) unit rows a part."""
         scaled = [block * np.sqrt(weight) for block, (_, weight, _) in zip(blocks, self.parts, strict=True)]
         return unit_rows(np.concatenate(scaled, axis=1))

@@ -29,7 +29,7 @@ def fit_encoder(
     sound_size: int = 64,
     weights: Mapping[str, float] | None = None,
     seed: int = 0,
-) -> Encoder:
+) -> BlendedEncoder:
     """Fit the modalities that the catalogue has: text, pictures, recordings, or several side by side.
 
     Args:

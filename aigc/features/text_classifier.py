@@ -29,7 +29,11 @@ def _pieces(text: str) -> list[str]:
 
 
 class TextClassifier:
-    """A linear classifier; a text without a known word has the classes' own shares."""
+    """A linear classifier; a text without a known word has the classes' own shares.
+
+    Attributes:
+        shares: (classes,) float32, each class's share of the texts that were learned from.
+    """
 
     def __init__(
         self,
@@ -37,12 +41,22 @@ class TextClassifier:
         idf: NDArray[np.float32],
         weights: NDArray[np.float32],
         bias: NDArray[np.float32],
+        shares: NDArray[np.float32],
     ) -> None:
-        """Args: vocabulary: token → column; idf: (v,); weights: (v, classes); bias: (classes,), all float32."""
+        """Wire.
+
+        Args:
+            vocabulary: Token → column.
+            idf: (v,) float32.
+            weights: (v, classes) float32.
+            bias: (classes,) float32.
+            shares: (classes,) float32, each class's share of the texts that were learned from.
+        """
         self._vocabulary = vocabulary
         self._idf = idf
         self._weights = weights
         self._bias = bias
+        self.shares = shares
 
     @classmethod
     def fit(cls, texts: Sequence[str], labels: NDArray[np.int64], classes: int) -> TextClassifier:
@@ -51,6 +65,7 @@ class TextClassifier:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
 
+        shares = (np.bincount(labels, minlength=classes) / max(len(labels), 1)).astype(np.float32)
         vectorizer = TfidfVectorizer(
             analyzer=_pieces, max_features=_MAX_FEATURES, sublinear_tf=True, min_df=2 if len(texts) > 2000 else 1
         )
@@ -58,14 +73,19 @@ class TextClassifier:
             matrix = vectorizer.fit_transform(texts)
         except ValueError:
             # No text has a word.
-            return cls({}, np.empty(0, np.float32), np.empty((0, classes), np.float32), np.zeros(classes, np.float32))
+            nothing = np.empty((0, classes), np.float32)
+            return cls({}, np.empty(0, np.float32), nothing, np.log(shares), shares)
         machine = LogisticRegression(C=10.0, max_iter=300, tol=1e-3).fit(matrix, labels)
         weights, bias = machine.coef_, machine.intercept_
         if classes == 2:
             weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
         vocabulary = {token: int(column) for token, column in vectorizer.vocabulary_.items()}
         return cls(
-            vocabulary, vectorizer.idf_.astype(np.float32), weights.T.astype(np.float32), bias.astype(np.float32)
+            vocabulary,
+            vectorizer.idf_.astype(np.float32),
+            weights.T.astype(np.float32),
+            bias.astype(np.float32),
+            shares,
         )
 
     def probabilities(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -89,11 +109,11 @@ class TextClassifier:
 
     def save(self, folder: Path) -> None:
         """Write the arrays and the vocabulary."""
-        arrays = {"idf": self._idf, "weights": self._weights, "bias": self._bias}
+        arrays = {"idf": self._idf, "weights": self._weights, "bias": self._bias, "shares": self.shares}
         write_arrays(folder, arrays, {"encoder": "text-classifier", "vocabulary": self._vocabulary})
 
     @classmethod
     def load(cls, folder: Path) -> TextClassifier:
         """What :meth:`save` wrote."""
-        idf, weights, bias = read_arrays(folder, "idf", "weights", "bias")
-        return cls(read_json(folder)["vocabulary"], idf, weights, bias)
+        idf, weights, bias, shares = read_arrays(folder, "idf", "weights", "bias", "shares")
+        return cls(read_json(folder)["vocabulary"], idf, weights, bias, shares)

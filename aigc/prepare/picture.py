@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-__all__ = ["BadPictureError", "decode_picture", "encode_png", "is_blank", "normalise_picture"]
+__all__ = [
+    "BadPictureError",
+    "decode_picture",
+    "encode_picture",
+    "encode_png",
+    "is_blank",
+    "normalise_picture",
+    "resize_picture",
+]
 
 _MAX_PIXELS = 50_000_000
 _MAX_SIDE = 50_000
@@ -43,8 +51,8 @@ def decode_picture(data: bytes) -> Image.Image:
         raise BadPictureError("does not decode") from error
 
 
-def normalise_picture(data: bytes, max_side: int = 1024) -> tuple[bytes, str] | None:
-    """(bytes, media type) of a picture made upright, of sides of ``max_side`` at most, without metadata.
+def normalise_picture(data: bytes) -> tuple[bytes, str] | None:
+    """(bytes, media type) of a picture made upright and without metadata.
 
     None when there is nothing to do: then it stays byte for byte as it is.
 
@@ -57,10 +65,20 @@ def normalise_picture(data: bytes, max_side: int = 1024) -> tuple[bytes, str] | 
         with Image.open(io.BytesIO(data)) as opened:
             exif = opened.getexif()
             plain = opened.mode in (*_PLAIN_MODES, "P", "1", "LA") and getattr(opened, "n_frames", 1) == 1
-            if plain and max(picture.size) <= max_side and exif.get(_ORIENTATION, 1) == 1 and not exif:
+            if plain and exif.get(_ORIENTATION, 1) == 1 and not exif:
                 return None
-    if max(picture.size) > max_side:
-        picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return encode_picture(picture)
+
+
+def resize_picture(picture: Image.Image, side: int) -> Image.Image:
+    """The same with sides of ``side`` pixels at most; a smaller one stays as it is."""
+    smaller = picture.copy()
+    smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return smaller
+
+
+def encode_picture(picture: Image.Image) -> tuple[bytes, str]:
+    """(bytes, media type): PNG where there is transparency or few colours, else JPEG."""
     target = io.BytesIO()
     if picture.mode == "RGBA" or picture.getcolors(_FEW_COLOURS) is not None:
         picture.save(target, "PNG")
@@ -70,9 +88,9 @@ def normalise_picture(data: bytes, max_side: int = 1024) -> tuple[bytes, str] | 
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """(height, width, 3 or 4) uint8 as a PNG file."""
+    """(height, width, 1, 3 or 4) uint8 as a PNG file."""
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "PNG")
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(target, "PNG")
     return target.getvalue()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from aigc.entities import Item
 from aigc.errors import InvalidInputError
 
-__all__ = ["ItemPipeline", "RefusedError", "Step", "StepReport"]
+__all__ = ["ItemPipeline", "RefusedError", "Step", "StepReport", "check_steps"]
 
 
 class RefusedError(ValueError):
@@ -61,21 +61,6 @@ class ItemPipeline:
         self.steps = tuple(steps)
         self.report = StepReport()
 
-    @classmethod
-    def of(cls, known: Mapping[str, Step], names: Sequence[str], field_path: str) -> ItemPipeline:
-        """The steps of these names.
-
-        Raises:
-            InvalidInputError: A name is unknown or given twice; ``field_path`` says where it stands.
-        """
-        for name in names:
-            if name not in known or list(names).count(name) > 1:
-                raise InvalidInputError(
-                    f"{field_path} names the step {name!r}; give each of {', '.join(known)} at most once",
-                    field=field_path,
-                )
-        return cls([known[name] for name in names])
-
     def apply(self, item: Item) -> Item:
         """The item after all steps.
 
@@ -93,3 +78,12 @@ class ItemPipeline:
                 self.report.changed[step.name] += 1
                 item = after
         return item
+
+
+def check_steps(known: Collection[str], names: Sequence[str], field_path: str) -> None:
+    """Raise InvalidInputError, naming ``field_path``, when a step is unknown or named twice."""
+    for name in names:
+        if name not in known or list(names).count(name) > 1:
+            raise InvalidInputError(
+                f"{field_path} names the step {name!r}; give each of {', '.join(known)} at most once", field=field_path
+            )

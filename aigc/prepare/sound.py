@@ -11,7 +11,16 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-__all__ = ["BadSoundError", "Sound", "clipped_share", "decode_sound", "normalise_loudness", "resample", "trim_silence"]
+__all__ = [
+    "BadSoundError",
+    "Sound",
+    "clipped_share",
+    "decode_sound",
+    "encode_sound",
+    "normalise_loudness",
+    "resample",
+    "trim_silence",
+]
 
 _MAX_VALUES = 60_000_000
 _MAX_CHANNELS = 32
@@ -71,6 +80,14 @@ def decode_sound(data: bytes) -> Sound:
     if not len(mono):
         raise BadSoundError("has no samples")
     return Sound(np.clip(np.nan_to_num(mono), -1.0, 1.0), rate)
+
+
+def encode_sound(sound: Sound, media_type: str) -> tuple[bytes, str]:
+    """(bytes, media type) with 16 bits a sample: WAV for what was WAV, lossless FLAC for everything else."""
+    wav = media_type.partition(";")[0] in ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
+    target = io.BytesIO()
+    soundfile.write(target, sound.samples, sound.rate, subtype="PCM_16", format="WAV" if wav else "FLAC")
+    return target.getvalue(), media_type if wav else "audio/flac"
 
 
 def resample(sound: Sound, rate: int) -> Sound:

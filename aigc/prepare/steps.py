@@ -1,120 +1,18 @@
-"""The steps that an item can go through before it is stored."""
+"""The steps that an item, or an event, can go through before it is stored, as the settings choose them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
+from aigc.errors import InvalidInputError
+from aigc.prepare.event_pipeline import EVENT_STEPS, EventPipeline
+from aigc.prepare.pipeline import ItemPipeline, Step, check_steps
 
-from aigc.entities import Item, ItemContent
-from aigc.prepare.pipeline import ItemPipeline, RefusedError, Step
+__all__ = ["ITEM_STEPS", "PrepareOptions", "event_pipeline", "item_pipeline", "item_steps"]
 
-__all__ = ["ITEM_STEPS", "PrepareOptions", "item_pipeline"]
-
-_LANGUAGE_CHARACTERS = 2000
-
-
-def _text(item: Item) -> Item:
-    from aigc.prepare.text import clean_text
-
-    clean = replace(
-        item,
-        title=clean_text(item.title),
-        text=clean_text(item.text),
-        author=clean_text(item.author),
-        categories=_names(item.categories),
-        tags=_names(item.tags),
-    )
-    return item if clean == item else clean
-
-
-def _names(names: tuple[str, ...]) -> tuple[str, ...]:
-    from aigc.prepare.text import clean_text
-
-    return tuple(dict.fromkeys(n for n in (" ".join(clean_text(name).split()) for name in names) if n))
-
-
-def _language(item: Item) -> Item:
-    from aigc.prepare.language import detect_language
-
-    if item.language:
-        return item
-    # A picture's title is often the name of its file.
-    words = item.text or (item.title if item.content is None else "")
-    language = detect_language(words[:_LANGUAGE_CHARACTERS])
-    return item if language == "und" else replace(item, language=language)
-
-
-def _picture(item: Item) -> Item:
-    from aigc.prepare.picture import BadPictureError, normalise_picture
-
-    if item.content is None or not item.content.media_type.startswith("image/"):
-        return item
-    try:
-        normal = normalise_picture(item.content.data)
-    except BadPictureError as error:
-        raise RefusedError("content", str(error)) from error
-    return item if normal is None else replace(item, content=ItemContent(normal[1], normal[0]))
-
-
-def _denoise(item: Item) -> Item:
-    from aigc.prepare.denoise import denoise
-    from aigc.prepare.picture import BadPictureError, decode_picture, encode_png
-
-    if item.content is None or not item.content.media_type.startswith("image/"):
-        return item
-    try:
-        picture = decode_picture(item.content.data)
-    except BadPictureError as error:
-        raise RefusedError("content", str(error)) from error
-    pixels = np.asarray(picture)
-    smooth = denoise(np.ascontiguousarray(pixels[..., :3]))
-    if np.array_equal(smooth, pixels[..., :3]):
-        return item
-    return replace(
-        item, content=ItemContent("image/png", encode_png(np.concatenate([smooth, pixels[..., 3:]], axis=2)))
-    )
-
-
-def _blank(item: Item) -> Item:
-    from aigc.prepare.picture import BadPictureError, decode_picture, is_blank
-
-    if item.content is None or not item.content.media_type.startswith("image/"):
-        return item
-    try:
-        blank = is_blank(decode_picture(item.content.data))
-    except BadPictureError as error:
-        raise RefusedError("content", str(error)) from error
-    if blank:
-        raise RefusedError("content", "shows nothing: all transparent, or of one colour")
-    return item
-
-
-def _sound(item: Item) -> Item:
-    from aigc.prepare.sound import BadSoundError, clipped_share, decode_sound
-
-    if item.content is None or not item.content.media_type.startswith("audio/"):
-        return item
-    try:
-        sound = decode_sound(item.content.data)
-    except BadSoundError as error:
-        raise RefusedError("content", str(error)) from error
-    clipped = clipped_share(sound)
-    if clipped < 0.001 or "clipped" in item.attributes:
-        return item
-    return replace(item, attributes=dict(item.attributes) | {"clipped": f"{clipped:.3f}"})
-
-
-_STEPS = (
-    Step("text", "Unicode to NFC, markup to text, control characters and surplus white space out", _text),
-    Step("language", "the language found out where none is given", _language),
-    Step("picture", "turned upright, sides of 1,024 at most, metadata out; broken pictures refused", _picture),
-    Step("denoise", "noise taken out of pictures that have much of it", _denoise),
-    Step("blank", "pictures that show nothing refused", _blank),
-    Step("sound", "broken recordings refused, overdriven ones marked", _sound),
-)
-ITEM_STEPS: Mapping[str, Step] = {step.name: step for step in _STEPS}
+ITEM_STEPS = ("text", "language", "picture", "resize", "denoise", "blank", "sound", "trim", "resample", "loudness")
+"""The names of :func:`item_steps`, known without loading what decodes pictures and recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +20,56 @@ class PrepareOptions:
     """The ``[prepare]`` settings.
 
     Attributes:
-        steps: What each imported item goes through, in order; names of :data:`ITEM_STEPS`.
+        steps: What each item goes through, in order; names of ``ITEM_STEPS``.
+        event_steps: The same for events; names of ``EVENT_STEPS``.
+        picture_side: Longest side in pixels that ``resize`` leaves.
+        sound_rate: What ``resample`` brings recordings to, in Hz.
+        loudness_lufs: What ``loudness`` brings recordings to (EBU R 128's -23 by default).
     """
 
-    steps: tuple[str, ...] = ("text", "language", "picture", "sound")
+    steps: tuple[str, ...] = ("text", "language", "picture", "resize", "sound")
+    event_steps: tuple[str, ...] = ("clock",)
+    picture_side: int = 1024
+    sound_rate: int = 16_000
+    loudness_lufs: float = -23.0
 
     def __post_init__(self) -> None:
-        """Refuse unknown steps."""
-        ItemPipeline.of(ITEM_STEPS, self.steps, "prepare.steps")
+        """Refuse unknown steps and values without a meaning."""
+        for name, low, high in (
+            ("picture_side", 16, 50_000),
+            ("sound_rate", 1000, 384_000),
+            ("loudness_lufs", -70, 0),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InvalidInputError(
+                    f"prepare.{name} is {value}; give a number from {low} to {high}", field=f"prepare.{name}"
+                )
+        check_steps(ITEM_STEPS, self.steps, "prepare.steps")
+        check_steps(EVENT_STEPS, self.event_steps, "prepare.event_steps")
+
+
+def item_steps(options: PrepareOptions) -> Mapping[str, Step]:
+    """All steps by name, in the order that suits them."""
+    # Slow to import: the settings need the names only.
+    from aigc.prepare.picture_steps import picture_steps
+    from aigc.prepare.sound_steps import sound_steps
+    from aigc.prepare.text_steps import text_steps
+
+    steps = (
+        *text_steps(),
+        *picture_steps(options.picture_side),
+        *sound_steps(options.sound_rate, options.loudness_lufs),
+    )
+    return {step.name: step for step in steps}
 
 
 def item_pipeline(options: PrepareOptions) -> ItemPipeline:
     """A fresh pipeline, its report empty."""
-    return ItemPipeline.of(ITEM_STEPS, options.steps, "prepare.steps")
+    known = item_steps(options)
+    return ItemPipeline([known[name] for name in options.steps])
+
+
+def event_pipeline(options: PrepareOptions) -> EventPipeline:
+    """A fresh pipeline, its report empty."""
+    return EventPipeline([EVENT_STEPS[name] for name in options.event_steps])

@@ -15,6 +15,8 @@ LONG_DAYS = 90.0
 SHORT_DAYS = 7.0
 _MIN_EVENTS = 4
 _LOWER_BY = 0.25
+# Standard errors of the difference (Welch 1947) below which it may be chance.
+_BEYOND_CHANCE = 2.0
 
 Names = Callable[[Item], Sequence[str]]
 
@@ -62,24 +64,28 @@ def aversions(evidence: Evidence) -> tuple[Aversion, ...]:
     """Categories whose mean weight lies well below the mean of the user's other events, strongest first.
 
     Below the user's own mean, not below zero: who gives three stars to everything dislikes nothing, and who gives
-    three to one kind and five to the rest likes it less.
+    three to one kind and five to the rest likes it less. By more than two standard errors, lest chance speak.
     """
-    weights: dict[str, list[float]] = defaultdict(list)
-    ids: dict[str, list[str]] = defaultdict(list)
-    for event, weight in zip(evidence.events, evidence.weights.tolist(), strict=True):
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, (event, weight) in enumerate(zip(evidence.events, evidence.weights.tolist(), strict=True)):
         item = evidence.items.get(event.item_id)
         for category in item.categories if item is not None and weight != 0 else ():
-            weights[category].append(weight)
-            if weight < 0:
-                ids[category].append(event.item_id)
-    all_weights = [w for w in evidence.weights.tolist() if w != 0]
+            rows[category].append(row)
+    judged = evidence.weights != 0
     found = []
-    for name, own in weights.items():
-        others = len(all_weights) - len(own)
-        if len(own) < _MIN_EVENTS or not ids[name]:
+    for name, places in rows.items():
+        own = evidence.weights[places]
+        ids = [evidence.events[row].item_id for row in places if evidence.weights[row] < 0]
+        if len(own) < _MIN_EVENTS or not ids:
             continue
-        rest = (sum(all_weights) - sum(own)) / others if others else 0.0
-        gap = rest - sum(own) / len(own)
-        if gap >= _LOWER_BY or (sum(own) < 0 and not others):
-            found.append(Aversion(name, gap, len(own), tuple(dict.fromkeys(reversed(ids[name])))[:5]))
+        others = judged.copy()
+        others[places] = False
+        rest = evidence.weights[others]
+        if len(rest):
+            gap = float(rest.mean() - own.mean())
+            least = max(_LOWER_BY, _BEYOND_CHANCE * float(own.var() / len(own) + rest.var() / len(rest)) ** 0.5)
+        else:
+            gap, least = float(-own.mean()), 0.0
+        if gap > 0 and gap >= least:
+            found.append(Aversion(name, gap, len(own), tuple(dict.fromkeys(reversed(ids)))[:5]))
     return tuple(sorted(found, key=lambda a: (-a.gap, a.name)))

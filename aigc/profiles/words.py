@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from aigc.entities import Activity, Affinity, Preferences, Statement, Topic
 from aigc.profiles.affinity import Aversion
 from aigc.profiles.evidence import Evidence
+from aigc.profiles.habits import busy_hours
 
 __all__ = ["state"]
 
-_STRONG, _LATELY = 0.15, 1.6
+_STRONG, _LATELY, _MOST = 0.15, 1.6, 0.5
+_OFTEN = 0.05
 _FEELING = 0.25
 _MIN_EVENTS = 3
 
@@ -33,13 +35,15 @@ def state(
     if leading:
         since = min(a.first_event_ms for a in leading)
         ids = _examples(evidence, {a.name for a in leading})
-        share = _percent(sum(a.weight for a in leading))
+        total = sum(a.weight for a in leading)
+        share = _percent(total)
+        how, how_zh = ("mostly", "主要喜欢") if total >= _MOST else ("above all", "最喜欢")
         said.append(
             Statement(
                 "mostly",
-                f"mostly {_and(leading)} since {_month(since)} ({share} of the liking)",
-                f"自{_month_zh(since)}以来主要喜欢{_and_zh(leading)}(占喜好的{share})",
-                sum(a.events for a in leading),
+                f"{how} {_and(leading)} since {_month(since)} ({share} of the liking)",
+                f"自{_month_zh(since)}以来{how_zh}{_and_zh(leading)}(占喜好的{share})",
+                _liked(evidence, {a.name for a in leading}),
                 ids,
             )
         )
@@ -51,7 +55,7 @@ def state(
                 "lately",
                 f"lately {_and(rising)}",
                 f"最近偏爱{_and_zh(rising)}",
-                sum(a.events for a in rising),
+                _liked(evidence, {a.name for a in rising}),
                 _examples(evidence, {a.name for a in rising}),
             )
         )
@@ -63,13 +67,14 @@ def state(
         ("tag", tags, "often chooses what is tagged {}", "常选择带有“{}”标签的内容"),
         ("author", authors, "returns to {}", "常看{}的作品"),
     ):
-        best = [a for a in found if a.events >= _MIN_EVENTS][:1]
+        often = max(_MIN_EVENTS, _OFTEN * len(evidence.events))
+        best = [a for a in found if a.events >= often][:1]
         said += [Statement(kind, english.format(a.name), chinese.format(a.name), a.events) for a in best]
     for topic in topics[:3]:
         if topic.comments:
             said.append(_topic(topic))
     if activity is not None and len(evidence.events) >= _MIN_EVENTS:
-        said.append(_habit(activity, len(evidence.events)))
+        said.append(_habit(activity, evidence))
     return tuple(said) + _declared(preferences)
 
 
@@ -85,15 +90,18 @@ def _topic(topic: Topic) -> Statement:
     )
 
 
-def _habit(activity: Activity, events: int) -> Statement:
+def _habit(activity: Activity, evidence: Evidence) -> Statement:
     new = "mostly new items" if activity.novelty >= 0.8 else "often returns to known items"
     new_zh = "多数是没看过的内容" if activity.novelty >= 0.8 else "常回到看过的内容"
+    hours, hours_zh = "", ""
+    if (busy := busy_hours(evidence)) is not None:
+        hours = f", mostly between {busy[0]:02d}:00 and {busy[1]:02d}:00 UTC"
+        hours_zh = f",多在UTC {busy[0]:02d}:00至{busy[1]:02d}:00"
     return Statement(
         "habit",
-        f"active on {activity.active_days} days in {activity.sessions} sittings, mostly around "
-        f"{activity.busiest_hour:02d}:00 UTC; {new}",
-        f"活跃{activity.active_days}天,共{activity.sessions}次,多在UTC {activity.busiest_hour:02d}:00前后;{new_zh}",
-        events,
+        f"active on {_count(activity.active_days, 'day')} in {_count(activity.sessions, 'sitting')}{hours}; {new}",
+        f"活跃{activity.active_days}天,共{activity.sessions}次{hours_zh};{new_zh}",
+        len(evidence.events),
     )
 
 
@@ -106,6 +114,13 @@ def _declared(preferences: Preferences) -> tuple[Statement, ...]:
         names = list(preferences.dislikes)
         said.append(Statement("declared", f"says: no {', '.join(names)}", f"自述不喜欢{'、'.join(names)}", 0))
     return tuple(said)
+
+
+def _liked(evidence: Evidence, names: set[str]) -> int:
+    """Events that speak for these categories, one of several of them counted once."""
+    pairs = zip(evidence.events, evidence.weights.tolist(), strict=True)
+    found = (evidence.items.get(event.item_id) for event, weight in pairs if weight > 0)
+    return sum(item is not None and bool(names & set(item.categories)) for item in found)
 
 
 def _examples(evidence: Evidence, names: set[str]) -> tuple[str, ...]:
@@ -126,6 +141,10 @@ def _and(affinities: Sequence[Affinity]) -> str:
 
 def _and_zh(affinities: Sequence[Affinity]) -> str:
     return "和".join(a.name for a in affinities)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _percent(share: float) -> str:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from aigc.entities import Item, Preferences
 from aigc.errors import CorruptDataError
 from aigc.features.base import Encoder
-from aigc.features.categories import CategoryClassifier
 from aigc.features.registry import load_encoder
+from aigc.features.topics import TopicClassifier
 from aigc.index.manifest import Manifest
 from aigc.index.snapshot import OpenSnapshot, SnapshotFolder
 from aigc.index.vector_index import VectorIndex
@@ -35,7 +35,7 @@ class Serving:
     encoder: Encoder | None
     index: VectorIndex | None
     event_seq: int
-    topics: CategoryClassifier | None = None
+    topics: TopicClassifier | None = None
 
     @property
     def snapshot_id(self) -> str:
@@ -141,9 +141,9 @@ class Live:
             ) from error
         encoder = load_encoder(opened.folder / "encoder")
         index = VectorIndex.open(opened.arrays["item_embeddings"], opened.folder)
-        learned = opened.folder / "categories"
+        learned = opened.folder / "topics"
         # A snapshot of an earlier version has none.
-        topics = CategoryClassifier.load(learned) if learned.is_dir() else None
+        topics = TopicClassifier.load(learned) if learned.is_dir() else None
         return Serving(state, manifest, encoder, index, manifest.event_seq, topics)
 
     def _swap(self, serving: Serving) -> Serving:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from aigc.entities import Item
 from aigc.errors import InvalidInputError
 from aigc.features.base import Encoder
-from aigc.features.categories import CategoryClassifier
+from aigc.features.blend_weights import learn_weights
 from aigc.features.collaborative import CollaborativeEncoder
 from aigc.features.registry import fit_encoder
+from aigc.features.topics import TopicClassifier
 from aigc.index.manifest import Manifest
 from aigc.index.snapshot import SnapshotFolder
 from aigc.index.vector_index import VectorIndex, build_neighbours
@@ -83,7 +84,7 @@ def train(
     categories = sorted({c for i in items for c in i.categories})
 
     yield TrainProgress("fitting the encoder", 0.1)
-    encoder: Encoder = fit_encoder(
+    blend = fit_encoder(
         items,
         store.iterate_contents,
         text_size=options.text_size,
@@ -92,12 +93,12 @@ def train(
         weights=options.modality_weights,
         seed=options.seed,
     )
-    embeddings = np.empty((len(items), encoder.embedding_size), np.float32)
+    embeddings = np.empty((len(items), blend.embedding_size), np.float32)
     for start in range(0, len(items), _ENCODE_BATCH):
         batch = items[start : start + _ENCODE_BATCH]
         yield TrainProgress("encoding items", 0.2 + 0.15 * start / len(items))
         complete = store.get_items([i.id for i in batch], with_content=True)
-        embeddings[start : start + len(batch)] = encoder.encode([complete.get(i.id, i) for i in batch])
+        embeddings[start : start + len(batch)] = blend.encode([complete.get(i.id, i) for i in batch])
 
     yield TrainProgress("reading events", 0.35)
     rows = {item.id: row for row, item in enumerate(items)}
@@ -105,7 +106,15 @@ def train(
     flagged = _find_bots(interactions, len(items)) if options.leave_out_bots else []
     trusted = interactions.without({finding.user for finding in flagged})
     matrix = trusted.matrix(len(items))
-    content_embeddings = embeddings
+    weights_from = "settings" if options.modality_weights else "even"
+    if len(blend.parts) > 1 and not options.modality_weights:
+        yield TrainProgress("weighing the modalities", 0.38)
+        blocks = blend.blocks(embeddings)
+        learned = learn_weights(blocks, items, matrix, options.seed)
+        if learned is not None:
+            blend, weights_from = blend.weighed(learned.weights), learned.source
+            embeddings = blend.join(blocks)
+    content_embeddings, encoder = embeddings, cast("Encoder", blend)
     if options.collaborative_size:
         yield TrainProgress("fitting the collaborative head", 0.4)
         fitted = CollaborativeEncoder.fit(
@@ -140,8 +149,8 @@ def train(
     content = ItemItemLists(*build_neighbours(content_embeddings, options.content_k))
     _add_model(arrays, models, "content", content, {"model": "content", "k": options.content_k})
 
-    yield TrainProgress("learning the categories", 0.8)
-    topics = CategoryClassifier.fit(items, store.iterate_contents, seed=options.seed)
+    yield TrainProgress("learning the topics", 0.8)
+    topics = TopicClassifier.fit(items, seed=options.seed)
 
     yield TrainProgress("writing the snapshot", 0.85)
     now = time.time()
@@ -154,7 +163,12 @@ def train(
         kinds=kinds,
         categories=categories,
         models=models,
-        encoder={"name": encoder.name, "version": encoder.version},
+        encoder={
+            "name": encoder.name,
+            "version": encoder.version,
+            "modality_weights": ", ".join(f"{name} {weight:.3g}" for name, weight, _ in blend.parts),
+            "weights_from": weights_from,
+        },
         event_seq=interactions.last_seq,
         item_revision=positions["item_revision"],
     )
@@ -162,8 +176,8 @@ def train(
     def write_extra(partial: Path) -> None:
         (partial / "encoder").mkdir()
         encoder.save(partial / "encoder")
-        (partial / "categories").mkdir()
-        topics.save(partial / "categories")
+        (partial / "topics").mkdir()
+        topics.save(partial / "topics")
         VectorIndex.build(embeddings, partial)
         if flagged:
             reasons = [

@@ -23,7 +23,8 @@ class TrainOptions:
         text_size: Length of the text block of an embedding.
         image_size: Length of the picture block of an embedding.
         sound_size: Length of the sound block of an embedding.
-        modality_weights: Of ``text``, ``image`` and ``sound`` in an embedding.
+        modality_weights: Of ``text``, ``image`` and ``sound`` in an embedding; those not given are 1. When none is
+            given they are learned from what users liked together or, with too little of that, from categories.
         collaborative_size: Length of the behaviour block of an embedding; 0 for none.
         collaborative_weight: Of the behaviour block, in (0, 1); the content has the rest.
         history_limit: Interactions kept a user for scoring; what was seen is kept whole.
@@ -40,7 +41,7 @@ class TrainOptions:
     text_size: int = 128
     image_size: int = 64
     sound_size: int = 64
-    modality_weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0, "image": 1.0, "sound": 1.0})
+    modality_weights: Mapping[str, float] = field(default_factory=dict)
     collaborative_size: int = 64
     collaborative_weight: float = 0.5
     history_limit: int = 1000

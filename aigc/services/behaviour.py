@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from concurrent.futures import Future
 
 from aigc.entities import Event
 from aigc.errors import InvalidInputError
+from aigc.prepare.event_pipeline import EventPipeline
+from aigc.prepare.steps import PrepareOptions, event_pipeline
 from aigc.profiles.weights import EventWeights
 from aigc.services.limits import Limits
 from aigc.store.sql import SqlStore
@@ -16,16 +19,20 @@ from aigc.store.sql import SqlStore
 __all__ = ["Behaviour"]
 
 _SKEW_MS = 86_400_000
+_log = logging.getLogger(__name__)
 
 
 class Behaviour:
     """Records events. The Engine learns of them from the store's commit hook, before a caller is answered."""
 
-    def __init__(self, store: SqlStore, weights: EventWeights, limits: Limits) -> None:
-        """Args: store: the truth; weights: the known event types; limits: what a call may hold."""
+    def __init__(
+        self, store: SqlStore, weights: EventWeights, limits: Limits, prepare: PrepareOptions | None = None
+    ) -> None:
+        """Args: store: the truth; weights: the known event types; limits: what a call may hold; prepare: cleaning."""
         self._store = store
         self._weights = weights
         self._limits = limits
+        self._prepare = prepare or PrepareOptions()
 
     def record(self, events: Sequence[Event]) -> list[bool]:
         """Store events and wait; True at i when events[i] is new, False when its id was known.
@@ -36,13 +43,28 @@ class Behaviour:
         """
         return self.submit(events).result()
 
-    def submit(self, events: Sequence[Event], *, checked: bool = False) -> Future[list[bool]]:
-        """As :meth:`record`, without waiting; ``checked`` says that :meth:`check` passed for each."""
+    def submit(
+        self, events: Sequence[Event], *, checked: bool = False, pipeline: EventPipeline | None = None
+    ) -> Future[list[bool]]:
+        """As :meth:`record`, without waiting.
+
+        Args:
+            events: Cleaned by the steps of the settings on their way.
+            checked: :meth:`check` passed for each.
+            pipeline: Does the cleaning and keeps count; without one what was changed is logged.
+        """
         if not checked:
             self._limits.check_count(events, "events")
-            latest = time.time() * 1000 + _SKEW_MS
+        latest = time.time() * 1000 + _SKEW_MS
+        cleaning = pipeline or event_pipeline(self._prepare)
+        # A time that no clock shows comes from a wrong field: it is refused below, not mended.
+        if checked or all(0 <= event.time_ms <= latest for event in events):
+            events = cleaning.apply(events)
+        if not checked:
             for i, event in enumerate(events):
                 self.check(event, f"events[{i}]", latest)
+        if pipeline is None and cleaning.changed:
+            _log.info("prepared %d events: %s", len(events), "; ".join(cleaning.lines()))
         return self._store.submit_events(events)
 
     def check(self, event: Event, path: str, latest_ms: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from aigc.entities import Item
@@ -27,8 +27,11 @@ class Catalog:
         self._limits = limits
         self._write_lock = threading.Lock()
 
-    def upsert(self, items: Sequence[Item]) -> None:
+    def upsert(self, items: Sequence[Item]) -> Mapping[int, InvalidInputError]:
         """Insert or replace by id; later duplicates within one call win. Content that is absent is kept as it was.
+
+        Returns:
+            Place → why, of items that a catalogue elsewhere refused by itself; this one takes all or none.
 
         Raises:
             InvalidInputError: Names the first wrong field; nothing is written then.
@@ -38,13 +41,14 @@ class Catalog:
             self.check(item, f"items[{i}]")
         unique = list({item.id: item for item in items}.values())
         if not unique:
-            return
+            return {}
         with self._write_lock:
             self._store.upsert_items(unique)
             # An item whose content was kept needs it for its embedding.
             bare = [i.id for i in unique if i.content is None]
             complete = self._store.get_items(bare, with_content=True) if bare else {}
             self._live.apply_items([complete.get(i.id, i) for i in unique])
+        return {}
 
     def get(self, ids: Sequence[str], *, with_content: bool = False) -> list[Item]:
         """The items in the order of ``ids``.

@@ -13,6 +13,7 @@ from aigc.collect.rejects import Rejects
 from aigc.collect.text_source import START, Position
 from aigc.entities import Event, Item
 from aigc.errors import InvalidInputError
+from aigc.prepare.event_pipeline import EventPipeline
 from aigc.prepare.pipeline import ItemPipeline, RefusedError
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
@@ -44,6 +45,7 @@ class Importer:
         rejects: Rejects,
         *,
         pipeline: ItemPipeline | None = None,
+        event_pipeline: EventPipeline | None = None,
         checkpoint: ImportCheckpoint | None = None,
     ) -> None:
         """Wire.
@@ -53,12 +55,14 @@ class Importer:
             behaviour: Where events go.
             rejects: Told of each entry that is refused, by its line where the source knows it.
             pipeline: Cleans each item on its way.
+            event_pipeline: Cleans each batch of events on its way.
             checkpoint: Told how far all is on disk; its counts go on.
         """
         self._catalog = catalog
         self._behaviour = behaviour
         self._rejects = rejects
         self._pipeline = pipeline
+        self._event_pipeline = event_pipeline
         self._checkpoint = checkpoint
 
     def items(self, items: Iterable[Item]) -> ImportCount:
@@ -66,8 +70,11 @@ class Importer:
         count, batch, size = self._begin(), list[Item](), 0
 
         def write() -> None:
-            self._catalog.upsert(batch)
-            count.accepted += len(batch)
+            refused = self._catalog.upsert(batch)
+            for place, error in refused.items():
+                self._refuse(None, batch[place].id, error)
+            count.rejected += len(refused)
+            count.accepted += len(batch) - len(refused)
             self._note(_position(items), count)
 
         for item in items:
@@ -112,15 +119,18 @@ class Importer:
                 continue
             batch.append(event)
             if len(batch) >= _EVENTS:
-                waiting.append((self._behaviour.submit(batch, checked=True), _position(events)))
+                waiting.append((self._submit(batch), _position(events)))
                 batch = []
                 # A few batches wait while the next is read, so that reading and writing overlap.
                 settle(_WAITING)
         if batch:
-            waiting.append((self._behaviour.submit(batch, checked=True), _position(events)))
+            waiting.append((self._submit(batch), _position(events)))
         settle(0)
         self._end()
         return count
+
+    def _submit(self, batch: list[Event]) -> Future[list[bool]]:
+        return self._behaviour.submit(batch, checked=True, pipeline=self._event_pipeline)
 
     def _begin(self) -> ImportCount:
         return ImportCount(**self._checkpoint.counts) if self._checkpoint is not None else ImportCount()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aigc.errors import ConflictError, CorruptDataError
 from aigc.index.snapshot import SnapshotFolder
+from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import EventWeights
 from aigc.recommend.live import Live
 from aigc.recommend.strategy_book import StrategyBook
@@ -18,6 +19,7 @@ from aigc.services.admin import Admin
 from aigc.services.answer_log import AnswerLog
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
+from aigc.services.intake import Intake
 from aigc.services.limits import Limits
 from aigc.services.profiles import Profiles
 from aigc.services.recommender import Recommender
@@ -37,6 +39,7 @@ class PlatformOptions:
         weights: The known event types.
         train: What a build trains.
         limits: What a call may hold.
+        prepare: The steps that items and events go through.
         keep_snapshots: Snapshots left on disk after a build.
         poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
         read_only: Open beside a running server; every write is refused.
@@ -48,6 +51,7 @@ class PlatformOptions:
     weights: EventWeights = field(default_factory=EventWeights)
     train: TrainOptions = field(default_factory=TrainOptions)
     limits: Limits = field(default_factory=Limits)
+    prepare: PrepareOptions = field(default_factory=PrepareOptions)
     keep_snapshots: int = 3
     poll_ms: int = 0
     read_only: bool = False
@@ -67,7 +71,8 @@ class Platform:
         self.strategies = StrategyBook(home / "strategies")
         self.live = Live(store, self.snapshots, options.weights, idle=not options.serving)
         self.catalog = Catalog(store, self.live, options.limits)
-        self.behaviour = Behaviour(store, options.weights, options.limits)
+        self.intake = Intake(self.catalog, options.prepare)
+        self.behaviour = Behaviour(store, options.weights, options.limits, options.prepare)
         self.profiles = Profiles(store, self.live, options.weights, options.limits)
         self._log = None if options.read_only else AnswerLog(store)
         self.recommender = Recommender(self.live, self.strategies, options.limits, self._log)

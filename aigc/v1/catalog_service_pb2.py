@@ -26,7 +26,7 @@ from aigc.v1 import item_pb2 as aigc_dot_v1_dot_item__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61igc/v1/catalog_service.proto\x12\x07\x61igc.v1\x1a\x12\x61igc/v1/item.proto\x1a google/protobuf/field_mask.proto\"2\n\x12UpsertItemsRequest\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\"-\n\x13UpsertItemsResponse\x12\x16\n\x0eupserted_count\x18\x01 \x01(\x03\"2\n\x12ImportItemsRequest\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\"M\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"n\n\x13ImportItemsResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x03\x12\x16\n\x0erejected_count\x18\x02 \x01(\x03\x12\'\n\x08rejected\x18\x03 \x03(\x0b\x32\x15.aigc.v1.RejectedItem\":\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x17\n\x0finclude_content\x18\x02 \x01(\x08\".\n\x0fGetItemResponse\x12\x1b\n\x04item\x18\x01 \x01(\x0b\x32\r.aigc.v1.Item\"A\n\x14\x42\x61tchGetItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x17\n\x0finclude_content\x18\x02 \x01(\x08\"5\n\x15\x42\x61tchGetItemsResponse\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\"o\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x14\n\x0cvisible_only\x18\x05 \x01(\x08\"^\n\x11ListItemsResponse\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\"a\n\x11UpdateItemRequest\x12\x1b\n\x04item\x18\x01 \x01(\x0b\x32\r.aigc.v1.Item\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"1\n\x12UpdateItemResponse\x12\x1b\n\x04item\x18\x01 \x01(\x0b\x32\r.aigc.v1.Item\"$\n\x11\x44\x65leteItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteItemResponse\"+\n\x17\x42\x61tchDeleteItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"1\n\x18\x42\x61tchDeleteItemsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03\x32\xdf\x04\n\x0e\x43\x61talogService\x12H\n\x0bUpsertItems\x12\x1b.aigc.v1.UpsertItemsRequest\x1a\x1c.aigc.v1.UpsertItemsResponse\x12J\n\x0bImportItems\x12\x1b.aigc.v1.ImportItemsRequest\x1a\x1c.aigc.v1.ImportItemsResponse(\x01\x12<\n\x07GetItem\x12\x17.aigc.v1.GetItemRequest\x1a\x18.aigc.v1.GetItemResponse\x12N\n\rBatchGetItems\x12\x1d.aigc.v1.BatchGetItemsRequest\x1a\x1e.aigc.v1.BatchGetItemsResponse\x12\x42\n\tListItems\x12\x19.aigc.v1.ListItemsRequest\x1a\x1a.aigc.v1.ListItemsResponse\x12\x45\n\nUpdateItem\x12\x1a.aigc.v1.UpdateItemRequest\x1a\x1b.aigc.v1.UpdateItemResponse\x12\x45\n\nDeleteItem\x12\x1a.aigc.v1.DeleteItemRequest\x1a\x1b.aigc.v1.DeleteItemResponse\x12W\n\x10\x42\x61tchDeleteItems\x12 .aigc.v1.BatchDeleteItemsRequest\x1a!.aigc.v1.BatchDeleteItemsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61igc/v1/catalog_service.proto\x12\x07\x61igc.v1\x1a\x12\x61igc/v1/item.proto\x1a google/protobuf/field_mask.proto\"2\n\x12UpsertItemsRequest\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\"Z\n\x13UpsertItemsResponse\x12\x16\n\x0eupserted_count\x18\x01 \x01(\x03\x12+\n\rprepare_steps\x18\x02 \x03(\x0b\x32\x14.aigc.v1.PrepareStep\"I\n\x0bPrepareStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rchanged_count\x18\x02 \x01(\x03\x12\x15\n\rrefused_count\x18\x03 \x01(\x03\"2\n\x12ImportItemsRequest\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\"M\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x9b\x01\n\x13ImportItemsResponse\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x01 \x01(\x03\x12\x16\n\x0erejected_count\x18\x02 \x01(\x03\x12\'\n\x08rejected\x18\x03 \x03(\x0b\x32\x15.aigc.v1.RejectedItem\x12+\n\rprepare_steps\x18\x04 \x03(\x0b\x32\x14.aigc.v1.PrepareStep\":\n\x0eGetItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x17\n\x0finclude_content\x18\x02 \x01(\x08\".\n\x0fGetItemResponse\x12\x1b\n\x04item\x18\x01 \x01(\x0b\x32\r.aigc.v1.Item\"A\n\x14\x42\x61tchGetItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x17\n\x0finclude_content\x18\x02 \x01(\x08\"5\n\x15\x42\x61tchGetItemsResponse\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\"o\n\x10ListItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x04 \x01(\t\x12\x14\n\x0cvisible_only\x18\x05 \x01(\x08\"^\n\x11ListItemsResponse\x12\x1c\n\x05items\x18\x01 \x03(\x0b\x32\r.aigc.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\"a\n\x11UpdateItemRequest\x12\x1b\n\x04item\x18\x01 \x01(\x0b\x32\r.aigc.v1.Item\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"1\n\x12UpdateItemResponse\x12\x1b\n\x04item\x18\x01 \x01(\x0b\x32\r.aigc.v1.Item\"$\n\x11\x44\x65leteItemRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteItemResponse\"+\n\x17\x42\x61tchDeleteItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"1\n\x18\x42\x61tchDeleteItemsResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x03\x32\xdf\x04\n\x0e\x43\x61talogService\x12H\n\x0bUpsertItems\x12\x1b.aigc.v1.UpsertItemsRequest\x1a\x1c.aigc.v1.UpsertItemsResponse\x12J\n\x0bImportItems\x12\x1b.aigc.v1.ImportItemsRequest\x1a\x1c.aigc.v1.ImportItemsResponse(\x01\x12<\n\x07GetItem\x12\x17.aigc.v1.GetItemRequest\x1a\x18.aigc.v1.GetItemResponse\x12N\n\rBatchGetItems\x12\x1d.aigc.v1.BatchGetItemsRequest\x1a\x1e.aigc.v1.BatchGetItemsResponse\x12\x42\n\tListItems\x12\x19.aigc.v1.ListItemsRequest\x1a\x1a.aigc.v1.ListItemsResponse\x12\x45\n\nUpdateItem\x12\x1a.aigc.v1.UpdateItemRequest\x1a\x1b.aigc.v1.UpdateItemResponse\x12\x45\n\nDeleteItem\x12\x1a.aigc.v1.DeleteItemRequest\x1a\x1b.aigc.v1.DeleteItemResponse\x12W\n\x10\x42\x61tchDeleteItems\x12 .aigc.v1.BatchDeleteItemsRequest\x1a!.aigc.v1.BatchDeleteItemsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,37 +36,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPSERTITEMSREQUEST']._serialized_start=96
   _globals['_UPSERTITEMSREQUEST']._serialized_end=146
   _globals['_UPSERTITEMSRESPONSE']._serialized_start=148
-  _globals['_UPSERTITEMSRESPONSE']._serialized_end=193
-  _globals['_IMPORTITEMSREQUEST']._serialized_start=195
-  _globals['_IMPORTITEMSREQUEST']._serialized_end=245
-  _globals['_REJECTEDITEM']._serialized_start=247
-  _globals['_REJECTEDITEM']._serialized_end=324
-  _globals['_IMPORTITEMSRESPONSE']._serialized_start=326
-  _globals['_IMPORTITEMSRESPONSE']._serialized_end=436
-  _globals['_GETITEMREQUEST']._serialized_start=438
-  _globals['_GETITEMREQUEST']._serialized_end=496
-  _globals['_GETITEMRESPONSE']._serialized_start=498
-  _globals['_GETITEMRESPONSE']._serialized_end=544
-  _globals['_BATCHGETITEMSREQUEST']._serialized_start=546
-  _globals['_BATCHGETITEMSREQUEST']._serialized_end=611
-  _globals['_BATCHGETITEMSRESPONSE']._serialized_start=613
-  _globals['_BATCHGETITEMSRESPONSE']._serialized_end=666
-  _globals['_LISTITEMSREQUEST']._serialized_start=668
-  _globals['_LISTITEMSREQUEST']._serialized_end=779
-  _globals['_LISTITEMSRESPONSE']._serialized_start=781
-  _globals['_LISTITEMSRESPONSE']._serialized_end=875
-  _globals['_UPDATEITEMREQUEST']._serialized_start=877
-  _globals['_UPDATEITEMREQUEST']._serialized_end=974
-  _globals['_UPDATEITEMRESPONSE']._serialized_start=976
-  _globals['_UPDATEITEMRESPONSE']._serialized_end=1025
-  _globals['_DELETEITEMREQUEST']._serialized_start=1027
-  _globals['_DELETEITEMREQUEST']._serialized_end=1063
-  _globals['_DELETEITEMRESPONSE']._serialized_start=1065
-  _globals['_DELETEITEMRESPONSE']._serialized_end=1085
-  _globals['_BATCHDELETEITEMSREQUEST']._serialized_start=1087
-  _globals['_BATCHDELETEITEMSREQUEST']._serialized_end=1130
-  _globals['_BATCHDELETEITEMSRESPONSE']._serialized_start=1132
-  _globals['_BATCHDELETEITEMSRESPONSE']._serialized_end=1181
-  _globals['_CATALOGSERVICE']._serialized_start=1184
-  _globals['_CATALOGSERVICE']._serialized_end=1791
+  _globals['_UPSERTITEMSRESPONSE']._serialized_end=238
+  _globals['_PREPARESTEP']._serialized_start=240
+  _globals['_PREPARESTEP']._serialized_end=313
+  _globals['_IMPORTITEMSREQUEST']._serialized_start=315
+  _globals['_IMPORTITEMSREQUEST']._serialized_end=365
+  _globals['_REJECTEDITEM']._serialized_start=367
+  _globals['_REJECTEDITEM']._serialized_end=444
+  _globals['_IMPORTITEMSRESPONSE']._serialized_start=447
+  _globals['_IMPORTITEMSRESPONSE']._serialized_end=602
+  _globals['_GETITEMREQUEST']._serialized_start=604
+  _globals['_GETITEMREQUEST']._serialized_end=662
+  _globals['_GETITEMRESPONSE']._serialized_start=664
+  _globals['_GETITEMRESPONSE']._serialized_end=710
+  _globals['_BATCHGETITEMSREQUEST']._serialized_start=712
+  _globals['_BATCHGETITEMSREQUEST']._serialized_end=777
+  _globals['_BATCHGETITEMSRESPONSE']._serialized_start=779
+  _globals['_BATCHGETITEMSRESPONSE']._serialized_end=832
+  _globals['_LISTITEMSREQUEST']._serialized_start=834
+  _globals['_LISTITEMSREQUEST']._serialized_end=945
+  _globals['_LISTITEMSRESPONSE']._serialized_start=947
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1041
+  _globals['_UPDATEITEMREQUEST']._serialized_start=1043
+  _globals['_UPDATEITEMREQUEST']._serialized_end=1140
+  _globals['_UPDATEITEMRESPONSE']._serialized_start=1142
+  _globals['_UPDATEITEMRESPONSE']._serialized_end=1191
+  _globals['_DELETEITEMREQUEST']._serialized_start=1193
+  _globals['_DELETEITEMREQUEST']._serialized_end=1229
+  _globals['_DELETEITEMRESPONSE']._serialized_start=1231
+  _globals['_DELETEITEMRESPONSE']._serialized_end=1251
+  _globals['_BATCHDELETEITEMSREQUEST']._serialized_start=1253
+  _globals['_BATCHDELETEITEMSREQUEST']._serialized_end=1296
+  _globals['_BATCHDELETEITEMSRESPONSE']._serialized_start=1298
+  _globals['_BATCHDELETEITEMSRESPONSE']._serialized_end=1347
+  _globals['_CATALOGSERVICE']._serialized_start=1350
+  _globals['_CATALOGSERVICE']._serialized_end=1957
 # @@protoc_insertion_point(module_scope)

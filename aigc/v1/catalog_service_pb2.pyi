@@ -51,20 +51,56 @@ class UpsertItemsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     UPSERTED_COUNT_FIELD_NUMBER: _builtins.int
+    PREPARE_STEPS_FIELD_NUMBER: _builtins.int
     upserted_count: _builtins.int
     """Distinct items written."""
+    @_builtins.property
+    def prepare_steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrepareStep]:
+        """What the steps did; those that did nothing are left out."""
+
     def __init__(
         self,
         *,
         upserted_count: _builtins.int = ...,
+        prepare_steps: _abc.Iterable[Global___PrepareStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["upserted_count", b"upserted_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prepare_steps", b"prepare_steps", "upserted_count", b"upserted_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpsertItemsResponse: _TypeAlias = UpsertItemsResponse  # noqa: Y015
+
+@_typing.final
+class PrepareStep(_message.Message):
+    """What one step of the preparation did to the items of a call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CHANGED_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The step's name in the settings, such as "language"."""
+    changed_count: _builtins.int
+    """Items it changed."""
+    refused_count: _builtins.int
+    """Items it refused."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        changed_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_count", b"changed_count", "name", b"name", "refused_count", b"refused_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareStep: _TypeAlias = PrepareStep  # noqa: Y015
 
 @_typing.final
 class ImportItemsRequest(_message.Message):
@@ -133,6 +169,7 @@ class ImportItemsResponse(_message.Message):
     ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
     REJECTED_COUNT_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
+    PREPARE_STEPS_FIELD_NUMBER: _builtins.int
     accepted_count: _builtins.int
     """Items written."""
     rejected_count: _builtins.int
@@ -141,16 +178,21 @@ class ImportItemsResponse(_message.Message):
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedItem]:
         """The first 1,000 refused."""
 
+    @_builtins.property
+    def prepare_steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrepareStep]:
+        """What the steps did; those that did nothing are left out."""
+
     def __init__(
         self,
         *,
         accepted_count: _builtins.int = ...,
         rejected_count: _builtins.int = ...,
         rejected: _abc.Iterable[Global___RejectedItem] | None = ...,
+        prepare_steps: _abc.Iterable[Global___PrepareStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "rejected", b"rejected", "rejected_count", b"rejected_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "prepare_steps", b"prepare_steps", "rejected", b"rejected", "rejected_count", b"rejected_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

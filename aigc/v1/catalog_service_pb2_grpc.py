@@ -82,14 +82,15 @@ class CatalogServiceServicer:
     """
 
     def UpsertItems(self, request, context):
-        """Insert or replace items by id, all or none.
+        """Insert or replace items by id, all or none, cleaned by the steps of the server's settings on their way; an item that
+        a step refuses is named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportItems(self, request_iterator, context):
-        """Insert or replace many items; a wrong one is refused by itself and reported in the answer.
+        """The same for many items; a wrong one is refused by itself and reported in the answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,9 +34,11 @@ class CatalogServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CatalogServiceAsyncStub: ...
     UpsertItems: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertItemsRequest, _catalog_service_pb2.UpsertItemsResponse]
-    """Insert or replace items by id, all or none."""
+    """Insert or replace items by id, all or none, cleaned by the steps of the server's settings on their way; an item that
+    a step refuses is named.
+    """
     ImportItems: _grpc.StreamUnaryMultiCallable[_catalog_service_pb2.ImportItemsRequest, _catalog_service_pb2.ImportItemsResponse]
-    """Insert or replace many items; a wrong one is refused by itself and reported in the answer."""
+    """The same for many items; a wrong one is refused by itself and reported in the answer."""
     GetItem: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetItemRequest, _catalog_service_pb2.GetItemResponse]
     """One item; NOT_FOUND when there is none."""
     BatchGetItems: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.BatchGetItemsRequest, _catalog_service_pb2.BatchGetItemsResponse]
@@ -56,9 +58,11 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     UpsertItems: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertItemsRequest, _catalog_service_pb2.UpsertItemsResponse]  # type: ignore[assignment]
-    """Insert or replace items by id, all or none."""
+    """Insert or replace items by id, all or none, cleaned by the steps of the server's settings on their way; an item that
+    a step refuses is named.
+    """
     ImportItems: _aio.StreamUnaryMultiCallable[_catalog_service_pb2.ImportItemsRequest, _catalog_service_pb2.ImportItemsResponse]  # type: ignore[assignment]
-    """Insert or replace many items; a wrong one is refused by itself and reported in the answer."""
+    """The same for many items; a wrong one is refused by itself and reported in the answer."""
     GetItem: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetItemRequest, _catalog_service_pb2.GetItemResponse]  # type: ignore[assignment]
     """One item; NOT_FOUND when there is none."""
     BatchGetItems: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.BatchGetItemsRequest, _catalog_service_pb2.BatchGetItemsResponse]  # type: ignore[assignment]
@@ -81,7 +85,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.UpsertItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.UpsertItemsResponse, _abc.Awaitable[_catalog_service_pb2.UpsertItemsResponse]]:
-        """Insert or replace items by id, all or none."""
+        """Insert or replace items by id, all or none, cleaned by the steps of the server's settings on their way; an item that
+        a step refuses is named.
+        """
 
     @_abc_1.abstractmethod
     def ImportItems(
@@ -89,7 +95,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_catalog_service_pb2.ImportItemsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ImportItemsResponse, _abc.Awaitable[_catalog_service_pb2.ImportItemsResponse]]:
-        """Insert or replace many items; a wrong one is refused by itself and reported in the answer."""
+        """The same for many items; a wrong one is refused by itself and reported in the answer."""
 
     @_abc_1.abstractmethod
     def GetItem(

@@ -373,27 +373,21 @@ class TokenLogprob(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TEXT_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
     LOGPROB_FIELD_NUMBER: _builtins.int
-    ALTERNATIVES_FIELD_NUMBER: _builtins.int
-    text: _builtins.str
-    """The token's text; bytes that are no character of their own are shown as replacement characters."""
+    token_id: _builtins.int
+    """Its row in the model's vocabulary."""
     logprob: _builtins.float
-    """Natural logarithm of its probability."""
-    @_builtins.property
-    def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenLogprob]:
-        """The most likely tokens in its place, as many as were asked for."""
-
+    """Natural logarithm of its probability by the model itself, before temperature and penalties."""
     def __init__(
         self,
         *,
-        text: _builtins.str = ...,
+        token_id: _builtins.int = ...,
         logprob: _builtins.float = ...,
-        alternatives: _abc.Iterable[Global___TokenLogprob] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "logprob", b"logprob", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logprob", b"logprob", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

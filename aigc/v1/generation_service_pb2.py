@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from aigc.v1 import generation_pb2 as aigc_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n aigc/v1/generation_service.proto\x12\x07\x61igc.v1\x1a\x18\x61igc/v1/generation.proto\"\x81\x04\n\x13GenerateTextRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x06prompt\x18\x02 \x01(\tH\x00\x12\x1d\n\x04\x63hat\x18\x03 \x01(\x0b\x32\r.aigc.v1.ChatH\x00\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\x12\x18\n\x0btemperature\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\r\n\x05top_k\x18\x06 \x01(\x05\x12\x12\n\x05top_p\x18\x07 \x01(\x02H\x03\x88\x01\x01\x12\r\n\x05min_p\x18\x08 \x01(\x02\x12\x1f\n\x12repetition_penalty\x18\t \x01(\x02H\x04\x88\x01\x01\x12\x18\n\x10presence_penalty\x18\n \x01(\x02\x12\x19\n\x11\x66requency_penalty\x18\x0b \x01(\x02\x12\x0c\n\x04stop\x18\x0c \x03(\t\x12\t\n\x01n\x18\r \x01(\x05\x12\x11\n\x04seed\x18\x0e \x01(\x04H\x05\x88\x01\x01\x12\x15\n\x08logprobs\x18\x0f \x01(\x05H\x06\x88\x01\x01\x12\x15\n\x0bjson_schema\x18\x10 \x01(\tH\x01\x12\x0f\n\x05regex\x18\x11 \x01(\tH\x01\x12+\n\nprocessing\x18\x12 \x01(\x0b\x32\x17.aigc.v1.TextProcessingB\x07\n\x05inputB\x0c\n\nconstraintB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x15\n\x13_repetition_penaltyB\x07\n\x05_seedB\x0b\n\t_logprobs\"\x83\x02\n\x14GenerateTextResponse\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12%\n\x06tokens\x18\x03 \x03(\x0b\x32\x15.aigc.v1.TokenLogprob\x12,\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x15.aigc.v1.FinishReason\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12\x16\n\x0eprocessed_text\x18\x07 \x01(\t\x12\x12\n\nprocessing\x18\x08 \x03(\t\x12\x15\n\rprompt_tokens\x18\t \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\n \x01(\x05\"\x81\x02\n\x15GenerateImagesRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12\x10\n\x08\x63\x61ptions\x18\x04 \x03(\t\x12\r\n\x05seeds\x18\x05 \x03(\x04\x12\x17\n\ntruncation\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12 \n\x07latents\x18\x07 \x03(\x0b\x32\x0f.aigc.v1.Latent\x12$\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x14.aigc.v1.ImageFormat\x12,\n\nprocessing\x18\t \x01(\x0b\x32\x18.aigc.v1.ImageProcessingB\r\n\x0b_truncation\"P\n\x16GenerateImagesResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedImage\x12\r\n\x05model\x18\x02 \x01(\t\"\x88\x01\n\x14GenerateAudioRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12\r\n\x05seeds\x18\x04 \x03(\x04\x12\x17\n\ntruncation\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x0e\n\x06tensor\x18\x06 \x01(\x08\x42\r\n\x0b_truncation\"S\n\x15GenerateAudioResponse\x12+\n\nrecordings\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedAudio\x12\r\n\x05model\x18\x02 \x01(\t\".\n\rEncodeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06images\x18\x02 \x03(\x0c\"A\n\x0e\x45ncodeResponse\x12 \n\x07latents\x18\x01 \x03(\x0b\x32\x0f.aigc.v1.Latent\x12\r\n\x05model\x18\x02 \x01(\t\"\x94\x01\n\rDecodeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x07latents\x18\x02 \x03(\x0b\x32\x0f.aigc.v1.Latent\x12$\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x14.aigc.v1.ImageFormat\x12,\n\nprocessing\x18\x04 \x01(\x0b\x32\x18.aigc.v1.ImageProcessing\"H\n\x0e\x44\x65\x63odeResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedImage\x12\r\n\x05model\x18\x02 \x01(\t\"\xf4\x01\n\x12InterpolateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\'\n\x0cstart_latent\x18\x02 \x01(\x0b\x32\x0f.aigc.v1.LatentH\x00\x12\x15\n\x0bstart_image\x18\x03 \x01(\x0cH\x00\x12%\n\nend_latent\x18\x04 \x01(\x0b\x32\x0f.aigc.v1.LatentH\x01\x12\x13\n\tend_image\x18\x05 \x01(\x0cH\x01\x12\r\n\x05steps\x18\x06 \x01(\x05\x12\x0e\n\x06linear\x18\x07 \x01(\x08\x12$\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x14.aigc.v1.ImageFormatB\x07\n\x05startB\x05\n\x03\x65nd\"M\n\x13InterpolateResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedImage\x12\r\n\x05model\x18\x02 \x01(\t2\xc5\x03\n\x11GenerationService\x12M\n\x0cGenerateText\x12\x1c.aigc.v1.GenerateTextRequest\x1a\x1d.aigc.v1.GenerateTextResponse0\x01\x12Q\n\x0eGenerateImages\x12\x1e.aigc.v1.GenerateImagesRequest\x1a\x1f.aigc.v1.GenerateImagesResponse\x12N\n\rGenerateAudio\x12\x1d.aigc.v1.GenerateAudioRequest\x1a\x1e.aigc.v1.GenerateAudioResponse\x12\x39\n\x06\x45ncode\x12\x16.aigc.v1.EncodeRequest\x1a\x17.aigc.v1.EncodeResponse\x12\x39\n\x06\x44\x65\x63ode\x12\x16.aigc.v1.DecodeRequest\x1a\x17.aigc.v1.DecodeResponse\x12H\n\x0bInterpolate\x12\x1b.aigc.v1.InterpolateRequest\x1a\x1c.aigc.v1.InterpolateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n aigc/v1/generation_service.proto\x12\x07\x61igc.v1\x1a\x18\x61igc/v1/generation.proto\"\xef\x03\n\x13GenerateTextRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x06prompt\x18\x02 \x01(\tH\x00\x12\x1d\n\x04\x63hat\x18\x03 \x01(\x0b\x32\r.aigc.v1.ChatH\x00\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\x12\x18\n\x0btemperature\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\r\n\x05top_k\x18\x06 \x01(\x05\x12\x12\n\x05top_p\x18\x07 \x01(\x02H\x03\x88\x01\x01\x12\r\n\x05min_p\x18\x08 \x01(\x02\x12\x1f\n\x12repetition_penalty\x18\t \x01(\x02H\x04\x88\x01\x01\x12\x18\n\x10presence_penalty\x18\n \x01(\x02\x12\x19\n\x11\x66requency_penalty\x18\x0b \x01(\x02\x12\x0c\n\x04stop\x18\x0c \x03(\t\x12\t\n\x01n\x18\r \x01(\x05\x12\x11\n\x04seed\x18\x0e \x01(\x04H\x05\x88\x01\x01\x12\x10\n\x08logprobs\x18\x0f \x01(\x08\x12\x15\n\x0bjson_schema\x18\x10 \x01(\tH\x01\x12\x0f\n\x05regex\x18\x11 \x01(\tH\x01\x12+\n\nprocessing\x18\x12 \x01(\x0b\x32\x17.aigc.v1.TextProcessingB\x07\n\x05inputB\x0c\n\nconstraintB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x15\n\x13_repetition_penaltyB\x07\n\x05_seed\"\xec\x01\n\x14GenerateTextResponse\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12%\n\x06tokens\x18\x03 \x03(\x0b\x32\x15.aigc.v1.TokenLogprob\x12,\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x15.aigc.v1.FinishReason\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0c\n\x04seed\x18\x06 \x01(\x04\x12\x16\n\x0eprocessed_text\x18\x07 \x01(\t\x12\x12\n\nprocessing\x18\x08 \x03(\t\x12\x19\n\x11\x63ompletion_tokens\x18\t \x01(\x05\"\x81\x02\n\x15GenerateImagesRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12\x10\n\x08\x63\x61ptions\x18\x04 \x03(\t\x12\r\n\x05seeds\x18\x05 \x03(\x04\x12\x17\n\ntruncation\x18\x06 \x01(\x02H\x00\x88\x01\x01\x12 \n\x07latents\x18\x07 \x03(\x0b\x32\x0f.aigc.v1.Latent\x12$\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x14.aigc.v1.ImageFormat\x12,\n\nprocessing\x18\t \x01(\x0b\x32\x18.aigc.v1.ImageProcessingB\r\n\x0b_truncation\"P\n\x16GenerateImagesResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedImage\x12\r\n\x05model\x18\x02 \x01(\t\"\x88\x01\n\x14GenerateAudioRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\x12\r\n\x05seeds\x18\x04 \x03(\x04\x12\x17\n\ntruncation\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x0e\n\x06tensor\x18\x06 \x01(\x08\x42\r\n\x0b_truncation\"S\n\x15GenerateAudioResponse\x12+\n\nrecordings\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedAudio\x12\r\n\x05model\x18\x02 \x01(\t\".\n\rEncodeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06images\x18\x02 \x03(\x0c\"A\n\x0e\x45ncodeResponse\x12 \n\x07latents\x18\x01 \x03(\x0b\x32\x0f.aigc.v1.Latent\x12\r\n\x05model\x18\x02 \x01(\t\"\x94\x01\n\rDecodeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x07latents\x18\x02 \x03(\x0b\x32\x0f.aigc.v1.Latent\x12$\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x14.aigc.v1.ImageFormat\x12,\n\nprocessing\x18\x04 \x01(\x0b\x32\x18.aigc.v1.ImageProcessing\"H\n\x0e\x44\x65\x63odeResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedImage\x12\r\n\x05model\x18\x02 \x01(\t\"\xf4\x01\n\x12InterpolateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\'\n\x0cstart_latent\x18\x02 \x01(\x0b\x32\x0f.aigc.v1.LatentH\x00\x12\x15\n\x0bstart_image\x18\x03 \x01(\x0cH\x00\x12%\n\nend_latent\x18\x04 \x01(\x0b\x32\x0f.aigc.v1.LatentH\x01\x12\x13\n\tend_image\x18\x05 \x01(\x0cH\x01\x12\r\n\x05steps\x18\x06 \x01(\x05\x12\x0e\n\x06linear\x18\x07 \x01(\x08\x12$\n\x06\x66ormat\x18\x08 \x01(\x0e\x32\x14.aigc.v1.ImageFormatB\x07\n\x05startB\x05\n\x03\x65nd\"M\n\x13InterpolateResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.aigc.v1.GeneratedImage\x12\r\n\x05model\x18\x02 \x01(\t2\xc5\x03\n\x11GenerationService\x12M\n\x0cGenerateText\x12\x1c.aigc.v1.GenerateTextRequest\x1a\x1d.aigc.v1.GenerateTextResponse0\x01\x12Q\n\x0eGenerateImages\x12\x1e.aigc.v1.GenerateImagesRequest\x1a\x1f.aigc.v1.GenerateImagesResponse\x12N\n\rGenerateAudio\x12\x1d.aigc.v1.GenerateAudioRequest\x1a\x1e.aigc.v1.GenerateAudioResponse\x12\x39\n\x06\x45ncode\x12\x16.aigc.v1.EncodeRequest\x1a\x17.aigc.v1.EncodeResponse\x12\x39\n\x06\x44\x65\x63ode\x12\x16.aigc.v1.DecodeRequest\x1a\x17.aigc.v1.DecodeResponse\x12H\n\x0bInterpolate\x12\x1b.aigc.v1.InterpolateRequest\x1a\x1c.aigc.v1.InterpolateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,29 +33,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aigc.v1.generation_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GENERATETEXTREQUEST']._serialized_start=72
-  _globals['_GENERATETEXTREQUEST']._serialized_end=585
-  _globals['_GENERATETEXTRESPONSE']._serialized_start=588
-  _globals['_GENERATETEXTRESPONSE']._serialized_end=847
-  _globals['_GENERATEIMAGESREQUEST']._serialized_start=850
-  _globals['_GENERATEIMAGESREQUEST']._serialized_end=1107
-  _globals['_GENERATEIMAGESRESPONSE']._serialized_start=1109
-  _globals['_GENERATEIMAGESRESPONSE']._serialized_end=1189
-  _globals['_GENERATEAUDIOREQUEST']._serialized_start=1192
-  _globals['_GENERATEAUDIOREQUEST']._serialized_end=1328
-  _globals['_GENERATEAUDIORESPONSE']._serialized_start=1330
-  _globals['_GENERATEAUDIORESPONSE']._serialized_end=1413
-  _globals['_ENCODEREQUEST']._serialized_start=1415
-  _globals['_ENCODEREQUEST']._serialized_end=1461
-  _globals['_ENCODERESPONSE']._serialized_start=1463
-  _globals['_ENCODERESPONSE']._serialized_end=1528
-  _globals['_DECODEREQUEST']._serialized_start=1531
-  _globals['_DECODEREQUEST']._serialized_end=1679
-  _globals['_DECODERESPONSE']._serialized_start=1681
-  _globals['_DECODERESPONSE']._serialized_end=1753
-  _globals['_INTERPOLATEREQUEST']._serialized_start=1756
-  _globals['_INTERPOLATEREQUEST']._serialized_end=2000
-  _globals['_INTERPOLATERESPONSE']._serialized_start=2002
-  _globals['_INTERPOLATERESPONSE']._serialized_end=2079
-  _globals['_GENERATIONSERVICE']._serialized_start=2082
-  _globals['_GENERATIONSERVICE']._serialized_end=2535
+  _globals['_GENERATETEXTREQUEST']._serialized_end=567
+  _globals['_GENERATETEXTRESPONSE']._serialized_start=570
+  _globals['_GENERATETEXTRESPONSE']._serialized_end=806
+  _globals['_GENERATEIMAGESREQUEST']._serialized_start=809
+  _globals['_GENERATEIMAGESREQUEST']._serialized_end=1066
+  _globals['_GENERATEIMAGESRESPONSE']._serialized_start=1068
+  _globals['_GENERATEIMAGESRESPONSE']._serialized_end=1148
+  _globals['_GENERATEAUDIOREQUEST']._serialized_start=1151
+  _globals['_GENERATEAUDIOREQUEST']._serialized_end=1287
+  _globals['_GENERATEAUDIORESPONSE']._serialized_start=1289
+  _globals['_GENERATEAUDIORESPONSE']._serialized_end=1372
+  _globals['_ENCODEREQUEST']._serialized_start=1374
+  _globals['_ENCODEREQUEST']._serialized_end=1420
+  _globals['_ENCODERESPONSE']._serialized_start=1422
+  _globals['_ENCODERESPONSE']._serialized_end=1487
+  _globals['_DECODEREQUEST']._serialized_start=1490
+  _globals['_DECODEREQUEST']._serialized_end=1638
+  _globals['_DECODERESPONSE']._serialized_start=1640
+  _globals['_DECODERESPONSE']._serialized_end=1712
+  _globals['_INTERPOLATEREQUEST']._serialized_start=1715
+  _globals['_INTERPOLATEREQUEST']._serialized_end=1959
+  _globals['_INTERPOLATERESPONSE']._serialized_start=1961
+  _globals['_INTERPOLATERESPONSE']._serialized_end=2038
+  _globals['_GENERATIONSERVICE']._serialized_start=2041
+  _globals['_GENERATIONSERVICE']._serialized_end=2494
 # @@protoc_insertion_point(module_scope)

@@ -67,8 +67,8 @@ class GenerateTextRequest(_message.Message):
     """How many texts; 0 means 1. Text i has the seed seed + i."""
     seed: _builtins.int
     """Left out, the server draws one and tells."""
-    logprobs: _builtins.int
-    """Log-probabilities with this many alternatives; left out, none."""
+    logprobs: _builtins.bool
+    """True tells each token's log-probability."""
     json_schema: _builtins.str
     """A JSON document of this JSON schema."""
     regex: _builtins.str
@@ -102,17 +102,15 @@ class GenerateTextRequest(_message.Message):
         stop: _abc.Iterable[_builtins.str] | None = ...,
         n: _builtins.int = ...,
         seed: _builtins.int | None = ...,
-        logprobs: _builtins.int | None = ...,
+        logprobs: _builtins.bool = ...,
         json_schema: _builtins.str = ...,
         regex: _builtins.str = ...,
         processing: _generation_pb2.TextProcessing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "chat", b"chat", "constraint", b"constraint", "input", b"input", "json_schema", b"json_schema", "logprobs", b"logprobs", "processing", b"processing", "prompt", b"prompt", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "chat", b"chat", "constraint", b"constraint", "input", b"input", "json_schema", b"json_schema", "processing", b"processing", "prompt", b"prompt", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs", "_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "chat", b"chat", "constraint", b"constraint", "frequency_penalty", b"frequency_penalty", "input", b"input", "json_schema", b"json_schema", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_p", b"min_p", "model", b"model", "n", b"n", "presence_penalty", b"presence_penalty", "processing", b"processing", "prompt", b"prompt", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_repetition_penalty", b"_repetition_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "chat", b"chat", "constraint", b"constraint", "frequency_penalty", b"frequency_penalty", "input", b"input", "json_schema", b"json_schema", "logprobs", b"logprobs", "max_tokens", b"max_tokens", "min_p", b"min_p", "model", b"model", "n", b"n", "presence_penalty", b"presence_penalty", "processing", b"processing", "prompt", b"prompt", "regex", b"regex", "repetition_penalty", b"repetition_penalty", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__logprobs: _TypeAlias = _typing.Literal["logprobs"]  # noqa: Y015
-    _WhichOneofArgType__logprobs: _TypeAlias = _typing.Literal["_logprobs", b"_logprobs"]  # noqa: Y015
     _WhichOneofReturnType__repetition_penalty: _TypeAlias = _typing.Literal["repetition_penalty"]  # noqa: Y015
     _WhichOneofArgType__repetition_penalty: _TypeAlias = _typing.Literal["_repetition_penalty", b"_repetition_penalty"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
@@ -125,8 +123,6 @@ class GenerateTextRequest(_message.Message):
     _WhichOneofArgType_constraint: _TypeAlias = _typing.Literal["constraint", b"constraint"]  # noqa: Y015
     _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["prompt", "chat"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__logprobs) -> _WhichOneofReturnType__logprobs | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__repetition_penalty) -> _WhichOneofReturnType__repetition_penalty | None: ...
     @_typing.overload
@@ -156,7 +152,6 @@ class GenerateTextResponse(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     PROCESSED_TEXT_FIELD_NUMBER: _builtins.int
     PROCESSING_FIELD_NUMBER: _builtins.int
-    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Which of the texts, from 0."""
@@ -170,8 +165,6 @@ class GenerateTextResponse(_message.Message):
     """The text's seed, on its first piece."""
     processed_text: _builtins.str
     """The whole text as processed, on the last piece, when processing was asked for."""
-    prompt_tokens: _builtins.int
-    """Tokens of the prompt, on the last piece."""
     completion_tokens: _builtins.int
     """Tokens written, on the last piece."""
     @_builtins.property
@@ -193,12 +186,11 @@ class GenerateTextResponse(_message.Message):
         seed: _builtins.int = ...,
         processed_text: _builtins.str = ...,
         processing: _abc.Iterable[_builtins.str] | None = ...,
-        prompt_tokens: _builtins.int = ...,
         completion_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "finish_reason", b"finish_reason", "index", b"index", "model", b"model", "processed_text", b"processed_text", "processing", b"processing", "prompt_tokens", b"prompt_tokens", "seed", b"seed", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "finish_reason", b"finish_reason", "index", b"index", "model", b"model", "processed_text", b"processed_text", "processing", b"processing", "seed", b"seed", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

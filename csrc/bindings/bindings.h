@@ -18,6 +18,7 @@ void register_numeric(py::module_& module);
 void register_plan(py::module_& module);
 void register_state(py::module_& module);
 void register_engine(py::module_& module);
+void register_text(py::module_& module);
 
 // A vector becomes an array without a copy of its contents.
 template <typename T>

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_kernel, module, pybind11::mod_gil_not_used()) {
   aigc::register_plan(module);
   aigc::register_state(module);
   aigc::register_engine(module);
+  aigc::register_text(module);
 }

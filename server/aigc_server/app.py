@@ -21,12 +21,16 @@ from aigc.v1 import (
     catalog_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    generation_service_pb2,
+    model_service_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
+from aigc_server.forwarding import Forwarder
+from aigc_server.generator_process import GeneratorProcess
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics
@@ -50,6 +54,12 @@ SERVICES = tuple(
     )
 )
 
+GENERATED = (
+    generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
+    model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+)
+"""What the generator process answers."""
+
 
 def open_platform(
     settings: Settings, home: Path, *, read_only: bool = False, watch: bool = False, serving: bool = True
@@ -62,6 +72,7 @@ def open_platform(
             weights=EventWeights(dict(settings.events.weights)),
             train=settings.train,
             limits=settings.limits,
+            prepare=settings.prepare,
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
@@ -77,6 +88,7 @@ class App:
     def __init__(self, platform: Platform, settings: Settings) -> None:
         """Build the server; nothing listens before :meth:`start`."""
         self.settings = settings.server
+        self._generation_settings = settings.generation
         self.platform = platform
         self.metrics = Metrics()
         self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
@@ -92,6 +104,9 @@ class App:
                 # A second server on the port is an error, not a lottery.
                 ("grpc.so_reuseport", 0),
             ],
+        )
+        self.generator = GeneratorProcess(
+            platform.home, settings.generation, self.settings.max_message_bytes, self._generator_changed
         )
         self._register()
 
@@ -123,17 +138,24 @@ class App:
         await self._server.start()
         for name in ("", *SERVICES):
             await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._generator_changed(self._generation_settings.enabled)
+        if (self.platform.home / "models").is_dir():
+            # The first call need not wait for it.
+            self.generator.start()
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
         await self.health.enter_graceful_shutdown()
         await self._server.stop(self.settings.drain_ms / 1000)
+        await self.generator.close()
         self.metrics.close()
         await asyncio.to_thread(self.platform.close)
 
     def _register(self) -> None:
         platform, server = self.platform, self._server
-        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(platform.catalog), server)
+        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
+            CatalogServicer(platform.catalog, platform.intake), server
+        )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
@@ -141,13 +163,25 @@ class App:
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+        server.add_generic_rpc_handlers((Forwarder(GENERATED, self.generator.connect, "generator process"),))
+        names = (
+            *SERVICES,
+            *(s.full_name for s in GENERATED),
+            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            reflection.SERVICE_NAME,
+        )
         reflection.enable_server_reflection(names, server)
         self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
         self.metrics.gauge(
             "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
         )
+        self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
         self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+
+    async def _generator_changed(self, serves: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in GENERATED:
+            await self.health.set(service.full_name, status)
 
     def _snapshot_age(self) -> float:
         manifest = self.platform.live.serving.manifest

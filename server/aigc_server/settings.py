@@ -15,6 +15,7 @@ from aigc.errors import InvalidInputError
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import DEFAULT_WEIGHTS
 from aigc.recommend.train_options import TrainOptions
+from aigc.services.generation_limits import GenerationLimits
 from aigc.services.limits import Limits
 
 __all__ = ["Settings", "home_folder", "load_settings"]
@@ -146,6 +147,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
+    generation: GenerationLimits = field(default_factory=GenerationLimits)
     log: LogSettings = field(default_factory=LogSettings)
 
 

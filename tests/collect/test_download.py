@@ -7,8 +7,10 @@ import io
 import json
 import os
 import random
+import shlex
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import zipfile
@@ -30,6 +32,7 @@ from aigc.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from aigc.services.platform import Platform
 from aigc_server.cli.datasets import datasets_group
 from aigc_server.cli.importing import import_group
 from tests.collect.http_server import Reply, Request, Scripted, scripted_server
@@ -374,20 +377,34 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
         unpack(archive, tmp_path / "to")
 
 
+def test_two_sets_of_one_layout_do_not_make_the_same_ids(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4i", 0x803, 2, 1, 1) + b"\x00\xff")
+    ids = []
+    for name in ("mnist", "fashion-mnist"):
+        command = shlex.split(find_dataset(name).import_command(tmp_path))
+        home = tmp_path / name
+        arguments = [*command[2:], "--home", str(home), "--rejects", str(tmp_path / "rejects.csv")]
+        result = CliRunner().invoke(import_group, arguments)
+        assert result.exit_code == 0, result.output
+        platform = Platform.open(home)
+        ids.append({item.id for item in platform.catalog.list().items})
+        platform.close()
+    assert [len(found) for found in ids] == [2, 2]
+    assert not ids[0] & ids[1]
+
+
 def test_the_registry_is_whole_and_its_import_commands_exist() -> None:
     sets = read_datasets()
     assert {"movielens-1m", "mnist", "tinyshakespeare"} <= {entry.name for entry in sets}
     for entry in sets:
         assert entry.bytes > 0
         command = entry.import_command(Path("a b")).split()
-        assert not command or command[2] in import_group.commands
+        assert command[2] in import_group.commands
     assert find_dataset("movielens-1m").import_command(Path("a b")) == "aigc import movielens 'a b'/ml-1m"
 
 
 def test_an_unknown_set_is_answered_with_the_nearest_name() -> None:
-    with pytest.raises(
-        NotFoundError, match=r"'movielens1m'; did you mean movielens-1m\? The names are movielens-100k,"
-    ):
+    with pytest.raises(NotFoundError, match=r"'movielens1m'; did you mean movielens-1m\? The names are movielens-1m,"):
         find_dataset("movielens1m")
 
 

@@ -11,8 +11,9 @@ from PIL import Image
 
 from aigc.entities import Item, ItemContent
 from aigc.errors import CorruptDataError
+from aigc.features.blend import BlendedEncoder
 from aigc.features.registry import fit_encoder, load_encoder
-from aigc.features.text import tokens
+from aigc.features.text import TextEncoder, tokens
 
 POEMS = [
     Item("1", title="静夜思", text="床前明月光 疑是地上霜"),
@@ -101,3 +102,14 @@ def test_a_broken_encoder_is_named(tmp_path: Path) -> None:
     (tmp_path / "encoder.json").write_text('{"encoder": "from-the-future"}')
     with pytest.raises(CorruptDataError, match="from-the-future"):
         load_encoder(tmp_path)
+
+
+def test_other_weights_need_no_second_encoding() -> None:
+    rng = np.random.default_rng(0)
+    parts = [("a", 1.0, TextEncoder.fit([Item("x", text="cat dog"), Item("y", text="car")], 4))]
+    parts.append(("b", 1.0, TextEncoder.fit([Item("x", text="dog bird"), Item("y", text="boat car")], 4)))
+    items = [Item(str(n), text=" ".join(rng.choice(["cat", "dog", "bird", "car", "boat"], 2))) for n in range(9)]
+    even = BlendedEncoder(parts)
+    other = even.weighed([0.5, 1.5])
+    np.testing.assert_allclose(other.join(even.blocks(even.encode(items))), other.encode(items), atol=1e-6)
+    assert other.version != even.version

@@ -12,10 +12,11 @@ import soundfile
 from PIL import Image
 
 from aigc.entities import Item, ItemContent
+from aigc.errors import InvalidInputError
 from aigc.prepare.picture import BadPictureError, decode_picture, is_blank, normalise_picture
 from aigc.prepare.pipeline import RefusedError
 from aigc.prepare.sound import BadSoundError, Sound, clipped_share, decode_sound, normalise_loudness, trim_silence
-from aigc.prepare.steps import PrepareOptions, item_pipeline
+from aigc.prepare.steps import ITEM_STEPS, PrepareOptions, item_pipeline, item_steps
 
 
 def packed(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -58,10 +59,13 @@ def test_a_picture_taken_sideways_is_turned_upright_and_loses_its_metadata() -> 
 
 
 def test_a_large_picture_is_made_smaller_and_a_plain_one_stays_byte_for_byte() -> None:
-    noise = Image.effect_noise((2000, 500), 50).convert("RGB")
-    normal = normalise_picture(packed(noise))
-    assert normal is not None
-    assert Image.open(io.BytesIO(normal[0])).size == (1024, 256)
+    noise = packed(Image.effect_noise((2000, 500), 50).convert("RGB"))
+    for side, size in ((1024, (1024, 256)), (100, (100, 25))):
+        pipeline = item_pipeline(PrepareOptions(steps=("picture", "resize"), picture_side=side))
+        after = pipeline.apply(Item("a", content=ItemContent("image/png", noise))).content
+        assert after is not None
+        assert decode_picture(after.data).size == size
+        assert pipeline.report.changed == {"resize": 1}
     assert normalise_picture(packed(Image.new("RGB", (8, 8)))) is None
 
 
@@ -143,3 +147,42 @@ def test_the_pipeline_changes_refuses_and_counts() -> None:
         pipeline.apply(Item("b", content=ItemContent("image/png", b"no")))
     assert pipeline.apply(after) is after
     assert pipeline.report.lines() == ["text: changed 1", "language: changed 1", "picture: changed 0, refused 1"]
+
+
+def test_a_recording_is_trimmed_resampled_and_brought_to_one_loudness_once() -> None:
+    tone = 0.05 * np.sin(np.arange(16_000) / 5)
+    data = wav(np.concatenate([np.zeros(4000), tone, np.zeros(4000)]))
+    options = PrepareOptions(steps=("sound", "trim", "resample", "loudness"), sound_rate=16_000, loudness_lufs=-20)
+    pipeline = item_pipeline(options)
+    after = pipeline.apply(Item("a", "audio", content=ItemContent("audio/wav", data)))
+    assert after.content is not None
+    assert after.content.media_type == "audio/wav"
+    sound = decode_sound(after.content.data)
+    assert sound.rate == 16_000
+    assert abs(sound.seconds - 2) < 0.1
+    assert np.abs(sound.samples).max() > 0.1
+    assert pipeline.report.changed == {"trim": 1, "resample": 1, "loudness": 1}
+    again = pipeline.apply(after).content
+    assert again is not None
+    assert len(again.data) == len(after.content.data)
+    with pytest.raises(RefusedError, match="does not decode"):
+        item_pipeline(PrepareOptions(steps=("trim",))).apply(Item("b", content=ItemContent("audio/wav", b"no")))
+
+
+def test_the_names_of_the_steps_are_those_of_the_steps() -> None:
+    assert tuple(item_steps(PrepareOptions())) == ITEM_STEPS
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"steps": ("text", "text")}, "prepare.steps names the step 'text'; give each of text, language"),
+        ({"event_steps": ("clocks",)}, "prepare.event_steps names the step 'clocks'; give each of ids, clock"),
+        ({"picture_side": 3}, "prepare.picture_side is 3; give a number from 16 to 50000"),
+        ({"sound_rate": 1}, "prepare.sound_rate is 1; give"),
+        ({"loudness_lufs": 3.0}, "prepare.loudness_lufs is 3.0; give"),
+    ],
+)
+def test_options_without_a_meaning_are_refused_by_name(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        PrepareOptions(**wrong)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ def int64(*values: int) -> np.ndarray:
 
 
 def test_a_session_ends_after_more_than_half_an_hour() -> None:
-    sessions = split_sessions(int64(0, 0, 0, 0), int64(0, 1800, 3601, 3602))
+    sessions = split_sessions(int64(0, 0, 0, 0), int64(0, 1_800_000, 3_601_000, 3_602_000))
     assert sessions.tolist() == [0, 0, 1, 1]
     assert sessions.dtype == np.int64
 
@@ -26,7 +26,7 @@ def test_a_session_belongs_to_one_user() -> None:
 
 
 def test_the_gap_can_be_chosen() -> None:
-    assert split_sessions(int64(0, 0, 0), int64(0, 10, 30), gap_s=15).tolist() == [0, 0, 1]
+    assert split_sessions(int64(0, 0, 0), int64(0, 10, 30), gap_ms=15).tolist() == [0, 0, 1]
 
 
 def test_no_event_no_session() -> None:

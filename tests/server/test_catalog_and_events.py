@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from PIL import Image
 
 from aigc.v1 import catalog_service_pb2 as catalog
 from aigc.v1 import event_pb2, item_pb2
@@ -13,6 +16,15 @@ from aigc.v1 import event_service_pb2 as events
 from aigc.v1 import profile_service_pb2 as profiles
 from tests.server.conftest import Client
 from tests.server.failure import failure
+
+
+def picture(*, sideways: bool = False) -> bytes:
+    exif = Image.Exif()
+    if sideways:
+        exif[0x0112] = 6
+    target = io.BytesIO()
+    Image.new("RGB", (4, 2), "red").save(target, "PNG", exif=exif)
+    return target.getvalue()
 
 
 async def test_an_item_comes_back_as_it_was_sent(client: Client) -> None:
@@ -26,7 +38,7 @@ async def test_an_item_comes_back_as_it_was_sent(client: Client) -> None:
         author="李白",
         language="zh",
         attributes={"年": "726"},
-        content=item_pb2.ItemContent(media_type="image/png", data=b"\x89PNG"),
+        content=item_pb2.ItemContent(media_type="image/png", data=picture()),
     )
     item.create_time.FromMilliseconds(-1_000_001)
     assert (await client.catalog.UpsertItems(catalog.UpsertItemsRequest(items=[item]))).upserted_count == 1
@@ -52,7 +64,7 @@ async def test_pages_cover_the_catalogue_once(client: Client) -> None:
 
 
 async def test_a_bad_item_refuses_the_whole_upsert_and_names_the_field(client: Client) -> None:
-    items = [item_pb2.Item(id="good"), item_pb2.Item(id="bad", categories=["ok", "a\tb"])]
+    items = [item_pb2.Item(id="good"), item_pb2.Item(id="bad", categories=["ok", "b" * 300])]
     got = await failure(client.catalog.UpsertItems(catalog.UpsertItemsRequest(items=items)))
     assert got.field == "items[1].categories[1]"
     missing = await failure(client.catalog.GetItem(catalog.GetItemRequest(item_id="good")))
@@ -67,6 +79,47 @@ async def test_an_import_stream_keeps_the_good_and_reports_the_bad(client: Clien
     done = await client.catalog.ImportItems(stream())
     assert (done.accepted_count, done.rejected_count) == (2, 1)
     assert (done.rejected[0].index, done.rejected[0].field) == (1, "items[1].id")
+
+
+async def test_an_upserted_item_goes_through_the_steps_and_the_answer_tells_of_them(client: Client) -> None:
+    turned = item_pb2.ItemContent(media_type="image/png", data=picture(sideways=True))
+    items = [item_pb2.Item(id="a", title="<b>床前</b>明月光", text="疑是地上霜"), item_pb2.Item(id="b", content=turned)]
+    done = await client.catalog.UpsertItems(catalog.UpsertItemsRequest(items=items))
+    assert {s.name: (s.changed_count, s.refused_count) for s in done.prepare_steps} == {
+        "text": (1, 0),
+        "language": (1, 0),
+        "picture": (1, 0),
+    }
+    request = catalog.BatchGetItemsRequest(item_ids=["a", "b"], include_content=True)
+    poem, shown = (await client.catalog.BatchGetItems(request)).items
+    assert (poem.title, poem.language) == ("床前明月光", "zh")
+    assert Image.open(io.BytesIO(shown.content.data)).size == (2, 4)
+
+
+async def test_an_item_that_a_step_refuses_is_named_and_others_of_a_stream_come_in(client: Client) -> None:
+    broken = item_pb2.Item(id="x", content=item_pb2.ItemContent(media_type="image/png", data=b"no picture"))
+    got = await failure(client.catalog.UpsertItems(catalog.UpsertItemsRequest(items=[item_pb2.Item(id="y"), broken])))
+    assert (got.code, got.field, got.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "items[1].content", "ITEM_REFUSED")
+
+    async def stream() -> AsyncIterator[catalog.ImportItemsRequest]:
+        yield catalog.ImportItemsRequest(items=[broken, item_pb2.Item(id="y", title="a  b")])
+
+    done = await client.catalog.ImportItems(stream())
+    assert (done.accepted_count, done.rejected_count) == (1, 1)
+    assert (done.rejected[0].item_id, done.rejected[0].field) == ("x", "items[0].content")
+    assert {s.name: (s.changed_count, s.refused_count) for s in done.prepare_steps} == {
+        "text": (1, 0),
+        "language": (1, 0),
+        "picture": (0, 1),
+    }
+
+
+async def test_a_clock_that_runs_ahead_is_set_right_on_arrival(client: Client) -> None:
+    event = event_pb2.Event(id="fast", user_id="fast", item_id="music-1", type="like")
+    event.event_time.FromMilliseconds(int(time.time() * 1000) + 7_200_000)
+    assert (await client.events.RecordEvents(events.RecordEventsRequest(events=[event]))).accepted_count == 1
+    profile = (await client.profiles.GetProfile(profiles.GetProfileRequest(user_id="fast"))).profile
+    assert profile.last_event_time.ToMilliseconds() <= time.time() * 1000
 
 
 async def test_an_update_changes_only_what_the_mask_names(client: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from aigc.collect.rejects import Rejects
 from aigc.collect.text_file import PassagesFile
 from aigc.collect.text_source import START
 from aigc.entities import Event, Item
-from aigc.prepare.steps import item_pipeline
+from aigc.prepare.steps import event_pipeline, item_pipeline
 from aigc.services.importer import ImportCount, Importer
 from aigc_server.app import open_platform
 from aigc_server.cli.options import home_options, settings_of
@@ -154,16 +155,17 @@ def events(
 @import_group.command("images")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--limit", default=0, help="Pictures at most; 0 for all.")
+@click.option("--id-prefix", default="", help="Put before each id, so that two sets of pictures stay apart.")
 @_shared
-def images(path: Path, limit: int, **options: Any) -> None:
+def images(path: Path, limit: int, id_prefix: str, **options: Any) -> None:
     """Import pictures from PATH: a folder (sub-folders are categories), a zip file, or IDX files such as MNIST's."""
     idx = find_idx(path) if path.exists() else []
     with _Session(path, **options) as session:
         if idx:
             for file in idx:
-                session.items(partial(_idx, file, session.rejects, limit), file.name)
+                session.items(partial(_idx, file, session.rejects, limit, id_prefix), file.name)
         else:
-            session.items(lambda _: read_images(path, session.rejects, limit=limit), "pictures")
+            session.items(lambda _: _prefixed(read_images(path, session.rejects, limit=limit), id_prefix), "pictures")
 
 
 @import_group.command("audio")
@@ -183,8 +185,12 @@ def audio(path: Path, limit: int, name_pattern: str | None, **options: Any) -> N
         session.items(lambda _: read_audio(path, session.rejects, pattern=pattern, limit=limit), "recordings")
 
 
-def _idx(file: Path, rejects: Rejects, limit: int, _: Bar) -> Iterable[Item]:
-    return read_idx(file, rejects, limit=limit)
+def _idx(file: Path, rejects: Rejects, limit: int, prefix: str, _: Bar) -> Iterable[Item]:
+    return _prefixed(read_idx(file, rejects, limit=limit), prefix)
+
+
+def _prefixed(items: Iterable[Item], prefix: str) -> Iterable[Item]:
+    return (replace(item, id=f"{prefix}{item.id}") for item in items) if prefix else items
 
 
 class _Session:
@@ -220,7 +226,15 @@ class _Session:
         self.start = checkpoint.position if checkpoint else START
         self.rejects = Rejects(rejects_path or Path(f"{source.resolve().name}.rejects.csv"), resume_at=self.start.line)
         self._pipeline = item_pipeline(settings.prepare)
-        self._importer = Importer(catalog, behaviour, self.rejects, pipeline=self._pipeline, checkpoint=checkpoint)
+        self._event_pipeline = event_pipeline(settings.prepare)
+        self._importer = Importer(
+            catalog,
+            behaviour,
+            self.rejects,
+            pipeline=self._pipeline,
+            event_pipeline=self._event_pipeline,
+            checkpoint=checkpoint,
+        )
 
     def __enter__(self) -> _Session:
         return self
@@ -228,7 +242,7 @@ class _Session:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         self.rejects.close()
-        for line in self._pipeline.report.lines():
+        for line in [*self._pipeline.report.lines(), *self._event_pipeline.lines()]:
             click.echo(f"prepared  {line}")
         if self.rejects.total:
             click.echo(f"refused {self.rejects.total:,} rows, written to {self.rejects.path}:")

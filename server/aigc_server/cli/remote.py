@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import grpc
 
 from aigc.entities import Event, Item
-from aigc.errors import AigcError, UnavailableError
+from aigc.errors import AigcError, InvalidInputError, UnavailableError
+from aigc.prepare.event_pipeline import EventPipeline
 from aigc.profiles.weights import EventWeights
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
@@ -55,11 +56,13 @@ class RemoteCatalog(Catalog):
         self._limits = limits
         self._stub: Any = catalog_service_pb2_grpc.CatalogServiceStub(channel)
 
-    def upsert(self, items: Sequence[Item]) -> None:
-        """See :class:`Catalog`."""
-        if items:
-            request = catalog_service_pb2.UpsertItemsRequest(items=[item_to_proto(i) for i in items])
-            _called(lambda: self._stub.UpsertItems(request))
+    def upsert(self, items: Sequence[Item]) -> Mapping[int, InvalidInputError]:
+        """See :class:`Catalog`; what the server's own steps refuse is told by its place."""
+        if not items:
+            return {}
+        request = catalog_service_pb2.ImportItemsRequest(items=[item_to_proto(i) for i in items])
+        response = _called(lambda: self._stub.ImportItems(iter([request])))
+        return {r.index: InvalidInputError(r.reason, field=r.field) for r in response.rejected}
 
 
 class RemoteBehaviour(Behaviour):
@@ -71,9 +74,11 @@ class RemoteBehaviour(Behaviour):
         self._limits = limits
         self._stub: Any = event_service_pb2_grpc.EventServiceStub(channel)
 
-    def submit(self, events: Sequence[Event], *, checked: bool = False) -> Future[list[bool]]:
-        """See :class:`Behaviour`; the server checks in any case."""
-        del checked
+    def submit(
+        self, events: Sequence[Event], *, checked: bool = False, pipeline: EventPipeline | None = None
+    ) -> Future[list[bool]]:
+        """See :class:`Behaviour`; the server cleans and checks in any case."""
+        del checked, pipeline
         request = event_service_pb2.RecordEventsRequest(events=[event_to_proto(e) for e in events])
         response = _called(lambda: self._stub.RecordEvents(request))
         done: Future[list[bool]] = Future()

@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 
 from aigc.errors import AigcError
 from aigc_server.errors import code_of, rich_status
+from aigc_server.forwarding import RelayedError
 from aigc_server.interceptors.admission import Admission
 from aigc_server.metrics import Metrics
 
@@ -105,6 +106,9 @@ class CallInterceptor(_Base):
         except (asyncio.CancelledError, GeneratorExit):
             code, reason = grpc.StatusCode.CANCELLED, "CANCELLED"
             raise
+        except RelayedError as error:
+            code, reason = error.code, "RELAYED"
+            await context.abort(error.code, error.details, error.trailing_metadata)
         except grpc.aio.AbortError:
             raise
         except Exception:

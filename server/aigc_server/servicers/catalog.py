@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from aigc.entities import Item
 from aigc.errors import InvalidInputError
 from aigc.services.catalog import Catalog
+from aigc.services.intake import Intake
 from aigc.v1 import catalog_service_pb2 as pb
 from aigc.v1 import catalog_service_pb2_grpc as pb_grpc
 from aigc_server.converters.item import MASK_PATHS, item_from_proto, item_to_proto
+from aigc_server.converters.steps import steps_to_proto
 
 __all__ = ["CatalogServicer"]
 
@@ -20,37 +23,42 @@ _REPORTED = 1000
 class CatalogServicer(pb_grpc.CatalogServiceServicer):
     """Items over gRPC."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        """Args: catalog: what is called."""
+    def __init__(self, catalog: Catalog, intake: Intake) -> None:
+        """Args: catalog: what is asked and changed; intake: where new items go."""
         self._catalog = catalog
+        self._intake = intake
 
     async def UpsertItems(self, request: pb.UpsertItemsRequest, context: Any) -> pb.UpsertItemsResponse:
         """See the proto."""
         items = [item_from_proto(item, f"items[{i}]") for i, item in enumerate(request.items)]
-        await asyncio.to_thread(self._catalog.upsert, items)
-        return pb.UpsertItemsResponse(upserted_count=len({item.id for item in items}))
+        report = await asyncio.to_thread(self._intake.upsert, items)
+        return pb.UpsertItemsResponse(
+            upserted_count=len({item.id for item in items}), prepare_steps=steps_to_proto(report)
+        )
 
     async def ImportItems(
         self, request_iterator: AsyncIterator[pb.ImportItemsRequest], context: Any
     ) -> pb.ImportItemsResponse:
         """See the proto."""
         response, index = pb.ImportItemsResponse(), 0
+        delivery = self._intake.open()
         async for request in request_iterator:
-            good = []
-            for proto in request.items:
+            items, refused = dict[int, Item](), dict[int, InvalidInputError]()
+            ids = {index + i: proto.id for i, proto in enumerate(request.items)}
+            for place, proto in zip(ids, request.items, strict=True):
                 try:
-                    item = item_from_proto(proto, f"items[{index}]")
-                    self._catalog.check(item, f"items[{index}]")
-                    good.append(item)
+                    items[place] = item_from_proto(proto, f"items[{place}]")
                 except InvalidInputError as error:
-                    response.rejected_count += 1
-                    if len(response.rejected) < _REPORTED:
-                        response.rejected.add(
-                            index=index, item_id=proto.id[:256], field=error.field, reason=error.message[:500]
-                        )
-                index += 1
-            await asyncio.to_thread(self._catalog.upsert, good)
-            response.accepted_count += len(good)
+                    refused[place] = error
+            refused |= await asyncio.to_thread(delivery.accept, items)
+            for place in sorted(refused)[: _REPORTED - len(response.rejected)]:
+                why = refused[place]
+                response.rejected.add(index=place, item_id=ids[place][:256], field=why.field, reason=why.message[:500])
+            response.accepted_count += len(ids) - len(refused)
+            response.rejected_count += len(refused)
+            index += len(ids)
+        delivery.close()
+        response.prepare_steps.extend(steps_to_proto(delivery.report))
         return response
 
     async def GetItem(self, request: pb.GetItemRequest, context: Any) -> pb.GetItemResponse:
@@ -80,7 +88,7 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
     async def UpdateItem(self, request: pb.UpdateItemRequest, context: Any) -> pb.UpdateItemResponse:
         """See the proto."""
         mask = [MASK_PATHS.get(path, path) for path in request.update_mask.paths]
-        item = await asyncio.to_thread(self._catalog.update, item_from_proto(request.item, "item"), mask)
+        item = await asyncio.to_thread(self._intake.update, item_from_proto(request.item, "item"), mask)
         return pb.UpdateItemResponse(item=item_to_proto(item))
 
     async def DeleteItem(self, request: pb.DeleteItemRequest, context: Any) -> pb.DeleteItemResponse:

@@ -1,0 +1,39 @@
+"""``python -m aigc_server.generator HOME SOCKET LIMITS``: started by the server, ends when standard input closes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from aigc.services.generation_limits import GenerationLimits
+from aigc_server.generator.app import GeneratorApp
+from aigc_server.logs import configure_logs
+from aigc_server.settings import LogSettings
+
+
+def main() -> None:
+    """Serve until the parent is gone."""
+    home, socket, told = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+    message_bytes = told.pop("message_bytes")
+    limits = GenerationLimits(**told)
+    os.nice(limits.niceness)
+    configure_logs(LogSettings(level="warning"))
+    asyncio.run(_serve(home, socket, limits, message_bytes))
+
+
+async def _serve(home: Path, socket: str, limits: GenerationLimits, message_bytes: int) -> None:
+    app = GeneratorApp(home, limits, message_bytes)
+    await app.start(f"unix:{socket}")
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    await app.stop()
+
+
+if __name__ == "__main__":
+    main()

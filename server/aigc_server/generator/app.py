@@ -1,0 +1,80 @@
+"""The generator process's composition root: models → use cases → servicers."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import grpc
+
+from aigc.generate.base import Generator, TextGenerator
+from aigc.generate.decode import EngineLimits, TextEngine
+from aigc.generate.repository import ModelRepository
+from aigc.services.generation_limits import GenerationLimits
+from aigc.services.model_pool import ModelPool
+from aigc.services.picture_generation import PictureGeneration
+from aigc.services.text_generation import TextGeneration
+from aigc.services.turnstile import Turnstile
+from aigc.v1 import generation_service_pb2_grpc, model_service_pb2_grpc
+from aigc_server.interceptors.admission import Admission
+from aigc_server.interceptors.calls import CallInterceptor
+from aigc_server.metrics import Metrics
+from aigc_server.servicers.generation import GenerationServicer
+from aigc_server.servicers.model import ModelServicer
+
+__all__ = ["GeneratorApp"]
+
+_UNARY_DEADLINE_MS = 600_000
+_DRAIN_S = 1.0
+
+
+class GeneratorApp:
+    """GenerationService and ModelService over the models of one data directory."""
+
+    def __init__(self, home: Path, limits: GenerationLimits, message_bytes: int) -> None:
+        """Build the server; nothing listens before :meth:`start`."""
+        # Slow to import, and this process is the one place that serves with it.
+        import torch
+
+        torch.set_num_threads(limits.threads)
+        self.pool = ModelPool(ModelRepository(home / "models"), limits.models, partial(_engine, limits), _close)
+        turnstile = Turnstile(limits.queue)
+        pictures = PictureGeneration(self.pool, turnstile, limits)
+        room = limits.queue + limits.slots
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor(Admission(room, 0), Metrics(), _UNARY_DEADLINE_MS)],
+            options=[
+                ("grpc.max_receive_message_length", message_bytes),
+                ("grpc.max_send_message_length", message_bytes),
+            ],
+        )
+        generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
+            GenerationServicer(pictures, TextGeneration(self.pool, limits)), self._server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.pool), self._server)
+        self._threads = room
+
+    async def start(self, address: str) -> None:
+        """Listen."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(self._threads, "generate"))
+        self._server.add_insecure_port(address)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """End the calls and let the models go."""
+        await self._server.stop(_DRAIN_S)
+        await asyncio.to_thread(self.pool.close)
+
+
+def _engine(limits: GenerationLimits, generator: Generator) -> TextEngine | None:
+    if not isinstance(generator, TextGenerator):
+        return None
+    most = EngineLimits(limits.tokens, limits.texts, queue=limits.queue)
+    return generator.engine(limits.slots, most)
+
+
+def _close(engine: TextEngine | None) -> None:
+    if engine is not None:
+        engine.close()
