@@ -49,7 +49,7 @@ def dialogue_pairs(language: str) -> list[tuple[str, str]]:
     with (DATA / "dialogues" / f"{language}.jsonl").open(encoding="utf-8") as file:
         for line in file:
             turns = json.loads(line)["turns"]
-            pairs += [(turns[i], turns[i + 1]) for i in range(0, len(turns) - 1)]
+            pairs += [(turns[i], turns[i + 1]) for i in range(len(turns) - 1)]
     return pairs
 
 
