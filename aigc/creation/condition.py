@@ -65,7 +65,7 @@ def category_shares(profile: Profile, known: Sequence[str] = ()) -> dict[str, fl
 def class_conditions(
     profile: Profile, classes: Sequence[str], n: int, rng: np.random.Generator, adventure: float
 ) -> list[Condition]:
-    """n classes in the proportions of the profile: calibrated (Steck 2018) by systematic sampling, not by chance.
+    """N classes in the proportions of the profile: calibrated (Steck 2018) by systematic sampling, not by chance.
 
     Args:
         profile: The user's.
@@ -101,7 +101,7 @@ def taste_conditions(
     rng: np.random.Generator,
     adventure: float,
 ) -> list[Condition]:
-    """n points around what the user likes: a mixture with a mode at each liked item, weighted by its taste's share.
+    """N points around what the user likes: a mixture with a mode at each liked item, weighted by its taste's share.
 
     Not one mean: between two tastes lies content that nobody likes. Two items of one taste are mixed along the great
     circle, and the dial adds noise of up to the taste's own spread.
@@ -137,7 +137,7 @@ def taste_conditions(
 def caption_conditions(
     profile: Profile, items: Mapping[str, Item], n: int, rng: np.random.Generator, adventure: float
 ) -> list[Condition]:
-    """n captions out of the words of the user's tastes: titles and tags of liked items, mixed by the dial."""
+    """N captions out of the words of the user's tastes: titles and tags of liked items, mixed by the dial."""
     tastes = [(t, [items[i] for i in t.item_ids if i in items]) for t in profile.tastes]
     tastes = [(t, liked) for t, liked in tastes if liked]
     if not tastes:
@@ -163,7 +163,7 @@ def caption_conditions(
 def prompt_conditions(
     profile: Profile, items: Mapping[str, Item], n: int, rng: np.random.Generator, adventure: float
 ) -> list[Condition]:
-    """n prompts: how a liked text begins, so that the model goes on in its manner; or its title, where it has no text."""
+    """N prompts: how a liked text begins, so that the model goes on in its manner; or its title, where it has no text."""
     liked = [items[i] for t in profile.tastes for i in t.item_ids if i in items]
     if not liked:
         return []
