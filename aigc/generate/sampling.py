@@ -85,7 +85,9 @@ class BatchRules:
             return
         self._hot = torch.tensor([[r.temperature > 0] for r in requests])
         self._temperature = torch.tensor([[r.temperature or 1.0] for r in requests], dtype=torch.float32)
-        self._min_p = torch.tensor([[r.min_p] for r in requests], dtype=torch.float32) if any(r.min_p for r in requests) else None
+        self._min_p = (
+            torch.tensor([[r.min_p] for r in requests], dtype=torch.float32) if any(r.min_p for r in requests) else None
+        )
 
     def draw(self, logits: Tensor, allowed: Tensor | None = None) -> tuple[list[int], list[float] | None]:
         """The next token of each row, and their log-probabilities where any row wants them.
