@@ -51,4 +51,4 @@ def taste_vectors(profile: Profile, serving: Serving) -> NDArray[np.float32]:
         norm = float(np.linalg.norm(mean))
         if norm > 1e-6:
             found.append(mean / norm)
-    return np.array(found, np.float32).reshape(len(found), -1)
+    return np.array(found, np.float32).reshape(len(found), serving.state.embedding_size)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aigc.creation.arms import Arm, Arms
 from aigc.errors import ConflictError, CorruptDataError
 from aigc.index.snapshot import SnapshotFolder
 from aigc.prepare.steps import PrepareOptions
@@ -19,10 +20,12 @@ from aigc.services.admin import Admin
 from aigc.services.answer_log import AnswerLog
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
+from aigc.services.creation import Creator
 from aigc.services.intake import Intake
 from aigc.services.limits import Limits
 from aigc.services.profiles import Profiles
 from aigc.services.recommender import Recommender
+from aigc.services.suggestion import Suggestions
 from aigc.services.training import Training
 from aigc.services.training_limits import TrainingLimits
 from aigc.services.watcher import Watcher
@@ -85,6 +88,11 @@ class Platform:
         self._log = None if options.read_only else AnswerLog(store)
         self.recommender = Recommender(self.live, self.strategies, options.limits, self._log)
         self.training = Training(home, options.url(home), options.training)
+        self.arms = Arms()
+        self.creator = Creator(
+            store, self.live, self.profiles, self.recommender, self.strategies, self.catalog, self.arms
+        )
+        self.suggestions = Suggestions(store, self.live)
         self._building = threading.Lock()
         self._refusal: CorruptDataError | None = None
         self._watcher: Watcher | None = None
@@ -111,6 +119,7 @@ class Platform:
             if not options.read_only:
                 store.on_events = platform._on_events
             platform._serve_newest()
+            platform._remember_creations()
             if not options.read_only:
                 platform.training.start()
             if options.poll_ms:
@@ -175,3 +184,16 @@ class Platform:
 
     def _on_events(self, batch: EventBatch) -> None:
         self.live.apply_events(batch)
+        self.arms.learn(batch.item_ids, self.options.weights.weigh(batch.types, batch.values).tolist())
+
+    def _remember_creations(self) -> None:
+        """What became of what was generated, rebuilt from the records and the events."""
+        before: tuple[int, str] | None = None
+        known = False
+        while page := self.store.creations.list(state="admitted", limit=1000, before=before):
+            for creation in page:
+                self.arms.own(creation.item_id, Arm(creation.model, creation.condition))
+            before, known = (page[-1].created_ms, page[-1].id), True
+        if known:
+            for batch in self.store.iterate_events():
+                self.arms.learn(batch.item_ids, self.options.weights.weigh(batch.types, batch.values).tolist())
