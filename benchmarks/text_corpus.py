@@ -17,7 +17,7 @@ _FORMS = {(4, 5): "五言絕句", (4, 7): "七言絕句", (8, 5): "五言律詩"
 
 
 def poem_text(poem: dict[str, object]) -> str | None:
-    """A heading with the form, found by counting, and the lines; None where characters are lost or notes stand within."""
+    """A heading with the form, found by counting, and the lines; None where characters are lost."""
     lines = "\n".join(poem["lines"])
     title = str(poem["title"])
     if _STRANGE.search(lines) or not lines:
@@ -49,7 +49,7 @@ def dialogue_pairs(language: str) -> list[tuple[str, str]]:
     with (DATA / "dialogues" / f"{language}.jsonl").open(encoding="utf-8") as file:
         for line in file:
             turns = json.loads(line)["turns"]
-            pairs += [(turns[i], turns[i + 1]) for i in range(0, len(turns) - 1)]
+            pairs += [(turns[i], turns[i + 1]) for i in range(len(turns) - 1)]
     return pairs
 
 

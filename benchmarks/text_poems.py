@@ -13,6 +13,8 @@ import shutil
 import time
 from pathlib import Path
 
+from text_corpus import dialogue_pairs, plays, poems, scenes
+
 from aigc.generate.base import TextData
 from aigc.generate.gpt import GptGenerator
 from aigc.generate.gpt_task import GptTask
@@ -21,7 +23,6 @@ from aigc.generate.tokenizer import TextTokenizer
 from aigc.generate.transformer import TransformerOptions
 from aigc.training.options import TrainerOptions
 from aigc.training.trainer import Trainer
-from text_corpus import dialogue_pairs, plays, poems, scenes
 
 PROMPTS = ("五言絕句《春曉》\n", "五言絕句《秋夜》\n", "七言絕句《江雪》\n", "ROMEO:\n")
 QUESTIONS = ("我是一个人工智能助手", "你好", "你是谁", "什么是人工智能", "Are you a robot?")

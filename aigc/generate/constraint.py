@@ -30,7 +30,7 @@ class Constraint:
         self._size = vocabulary_size
 
     def mask(self, logits: Tensor) -> None:
-        """Set the (V,) logits of tokens that may not follow to -inf, in place; the end mark may where the form is whole."""
+        """Set the (V,) logits of what may not follow to -inf; the end mark may follow where the form is whole."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         allowed = np.unpackbits(bits, count=self._size, bitorder="little").astype(bool)
         logits.masked_fill_(~torch.from_numpy(allowed).to(logits.device), float("-inf"))
@@ -95,7 +95,7 @@ class _Pieces:
         self.eos_token_id = tokenizer.end
         self.bos_token_id = None
         self.special_token_ids = list(tokenizer.special)
-        names = {token: b"<|special|>" for token in tokenizer.special}
+        names = dict.fromkeys(tokenizer.special, b"<|special|>")
         self.tokens: Sequence[bytes] = [names.get(i, piece) for i, piece in enumerate(tokenizer.pieces)]
         self._tokenizer = tokenizer
 

@@ -1,8 +1,8 @@
 """The text engine: many requests in one running batch, each streamed, each stopped within one step.
 
-Continuous batching (Yu et al., Orca, 2022): a request joins between two steps and leaves when it ends, and the pieces of a
-new prompt are taken in beside the running texts' next tokens. Keys and values of a prompt's beginning that another text
-has in its slot are copied instead of computed.
+Continuous batching (Yu et al., Orca, 2022): a request joins between two steps and leaves when it ends, and the pieces of
+a new prompt are taken in beside the running texts' next tokens. Keys and values of a prompt's beginning that another
+text has in its slot are copied instead of computed.
 """
 
 from __future__ import annotations
@@ -110,8 +110,6 @@ class TextStream:
 
 class _Row:
     """One text on its way."""
-
-    __slots__ = ("constraint", "deadline", "emission", "index", "most", "prompt", "request", "rules", "slot", "stream", "taken", "tokens")  # fmt: skip
 
     def __init__(
         self,

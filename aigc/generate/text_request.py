@@ -25,10 +25,11 @@ class TextRequest:
         max_tokens: Most tokens to generate for each of the ``n`` texts; fewer where the model's context ends.
         temperature: 0 for the likeliest token always; below 1 surer, above 1 bolder.
         top_k: Only the k likeliest tokens may be drawn; 0 for all.
-        top_p: Only the likeliest tokens that hold this share of the probability together (Holtzman et al. 2020); in (0, 1].
+        top_p: Only the likeliest tokens that hold this share of the probability together (Holtzman et al. 2020); in
+            (0, 1].
         min_p: Only tokens at least this share as likely as the likeliest (Nguyen et al. 2024); in [0, 1).
-        repetition_penalty: Divides what speaks for a token that stands in the prompt or the answer (Keskar et al. 2019);
-            1 for none.
+        repetition_penalty: Divides what speaks for a token that stands in the prompt or the answer (Keskar et al.
+            2019); 1 for none.
         presence_penalty: Taken from the logit of a token that the answer has; in [-2, 2].
         frequency_penalty: The same for each time that it has it.
         stop: Texts that end the answer; they are not part of it.
