@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    # It imports torch, and this file does not.
+    from aigc.generate.decode import EngineLimits, TextEngine
 
 __all__ = [
     "AudioGenerator",
@@ -22,6 +26,7 @@ __all__ = [
     "LatentModel",
     "SoundData",
     "TextData",
+    "TextGenerator",
 ]
 
 
@@ -130,6 +135,15 @@ class AudioGenerator(Protocol):
 
     def generate(self, request: AudioRequest) -> list[GeneratedSound]:
         """One recording a seed."""
+        ...
+
+
+@runtime_checkable
+class TextGenerator(Protocol):
+    """Writes texts."""
+
+    def engine(self, slots: int, limits: EngineLimits) -> TextEngine:
+        """What decodes: ``slots`` texts at once; close it when done."""
         ...
 
 

@@ -36,7 +36,9 @@ class CaptionGanOptions:
         contrast: Weight of finding a picture's caption among the batch's.
         temperature: Of that choice.
         dropped: Share of a caption's pieces hidden in training.
-        reach: How far pictures are shifted and scaled for the discriminator, as a share of the side.
+        dropped_rare: The same of pieces that only one picture has, since a new caption will have others: what it shares
+            with known ones must be enough.
+        reach: How far every other picture is shifted and scaled for the discriminator, as a share of the side.
     """
 
     networks: GanOptions = field(
@@ -47,6 +49,7 @@ class CaptionGanOptions:
     contrast: float = 0.5
     temperature: float = 0.1
     dropped: float = 0.2
+    dropped_rare: float = 0.6
     reach: float = 0.12
 
     def __post_init__(self) -> None:
@@ -56,6 +59,7 @@ class CaptionGanOptions:
             ("contrast", 0, math.inf),
             ("temperature", 0.01, 10),
             ("dropped", 0, 0.9),
+            ("dropped_rare", 0, 1),
             ("reach", 0, 0.5),
         ):
             value = getattr(self, name)

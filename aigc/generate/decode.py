@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -82,6 +82,29 @@ class TextStream:
         self._open = texts
         self._chunks: SimpleQueue[TextChunk | Exception] = SimpleQueue()
         self.cancelled = False
+        self._wake: Callable[[], None] = _nothing
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called, from the decode thread, whenever there is something to :meth:`take`."""
+        self._wake = wake
+        wake()
+
+    def take(self) -> list[TextChunk] | None:
+        """The pieces that are there, without waiting; None when every text has ended.
+
+        Raises:
+            UnavailableError: The engine was closed, or failed.
+        """
+        taken: list[TextChunk] = []
+        while self._open and not self._chunks.empty():
+            chunk = self._chunks.get_nowait()
+            if isinstance(chunk, Exception):
+                self._open = 0
+                raise chunk
+            if chunk.finish_reason is not None:
+                self._open -= 1
+            taken.append(chunk)
+        return taken if taken or self._open else None
 
     def __iter__(self) -> Iterator[TextChunk]:
         """Until every text has ended.
@@ -106,6 +129,7 @@ class TextStream:
     def put(self, chunk: TextChunk | Exception) -> None:
         """For the engine."""
         self._chunks.put(chunk)
+        self._wake()
 
 
 class _Row:
@@ -416,6 +440,10 @@ class TextEngine:
             self._active.clear()
             self._waiting.clear()
             self._free = list(range(self._decoder.slots))
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 def _shared(held: Sequence[int], prompt: Sequence[int]) -> int:

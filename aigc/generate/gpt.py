@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from aigc.errors import CorruptDataError, InvalidInputError
+from aigc.generate.decode import EngineLimits, TextEngine
+from aigc.generate.decoder import make_decoder
 from aigc.generate.model_folder import fill_module, read_config, read_tensors, write_model
 from aigc.generate.tokenizer import TextTokenizer
 from aigc.generate.transformer import Transformer, TransformerOptions
@@ -64,6 +66,10 @@ class GptGenerator:
         logits = self.network(row[:, :-1]).float()  # (1, T, V)
         chosen: Tensor = torch.log_softmax(logits, -1).gather(2, row[:, 1:, None])[0, :, 0]
         return chosen
+
+    def engine(self, slots: int, limits: EngineLimits) -> TextEngine:
+        """See :class:`aigc.generate.base.TextGenerator`."""
+        return TextEngine(make_decoder(self.network, slots), self.tokenizer, limits, dialogue=self.dialogue)
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json``."""

@@ -14,7 +14,10 @@ from aigc.generate.base import ImageData
 from aigc.generate.gan_generator import GanGenerator
 from aigc.generate.gan_options import GanOptions
 from aigc.generate.gan_task import GanTask
+from aigc.generate.gpt import GptGenerator
 from aigc.generate.repository import ModelRepository
+from aigc.generate.tokenizer import TextTokenizer
+from aigc.generate.transformer import TransformerOptions
 from aigc.services.generation_limits import GenerationLimits
 from aigc.v1 import generation_service_pb2_grpc, model_service_pb2_grpc
 from aigc_server.app import App, open_platform
@@ -23,11 +26,16 @@ from tests.generate.test_gan import strokes
 
 
 def add_small_models(home: Path) -> None:
-    """``strokes``: an untrained GAN of 8 × 8 pixels."""
+    """``strokes``: an untrained GAN of 8 × 8 pixels; ``writer``: an untrained GPT of one layer."""
     data: ImageData = strokes(40, 0)
     options = GanOptions(channels=(16, 16), latent_size=8, batch_size=8, patch=1)
     task = GanTask(data, data, options)
-    ModelRepository(home / "models").add("strokes", GanGenerator.from_task(task, task.modules))
+    repository = ModelRepository(home / "models")
+    repository.add("strokes", GanGenerator.from_task(task, task.modules))
+    words = ["春眠不觉晓,处处闻啼鸟。", "The quick brown fox jumps over the lazy dog."] * 20
+    tokenizer = TextTokenizer.train(words, 400)
+    shape = TransformerOptions(vocabulary_size=len(tokenizer), context=128, layers=1, width=32, heads=2)
+    repository.add("writer", GptGenerator.fresh(shape, tokenizer))
 
 
 class GenerationClient:

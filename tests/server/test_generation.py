@@ -118,7 +118,7 @@ async def test_models_are_listed_loaded_and_unloaded(client: GenerationClient) -
     assert loaded.model.aliases == ["champion"]
     assert (await models.UnloadModel(model_service_pb2.UnloadModelRequest(model="strokes@1"))).model.loaded is False
     listed = await models.ListModels(model_service_pb2.ListModelsRequest())
-    assert [(m.name, m.version, m.kind) for m in listed.models] == [("strokes", 1, "gan")]
+    assert [(m.name, m.version, m.kind) for m in listed.models] == [("strokes", 1, "gan"), ("writer", 1, "gpt")]
     await models.SetModelAlias(model_service_pb2.SetModelAliasRequest(model="strokes@1", alias="candidate"))
     assert (await images(client, model="strokes@candidate", n=1)).model == "strokes@1"
     await models.DeleteModelAlias(model_service_pb2.DeleteModelAliasRequest(name="strokes", alias="candidate"))

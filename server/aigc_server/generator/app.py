@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import grpc
 
+from aigc.generate.base import Generator, TextGenerator
+from aigc.generate.decode import EngineLimits, TextEngine
 from aigc.generate.repository import ModelRepository
 from aigc.services.generation_limits import GenerationLimits
 from aigc.services.model_pool import ModelPool
 from aigc.services.picture_generation import PictureGeneration
+from aigc.services.text_generation import TextGeneration
 from aigc.services.turnstile import Turnstile
 from aigc.v1 import generation_service_pb2_grpc, model_service_pb2_grpc
 from aigc_server.interceptors.admission import Admission
@@ -35,7 +39,7 @@ class GeneratorApp:
         import torch
 
         torch.set_num_threads(limits.threads)
-        self.pool = ModelPool(ModelRepository(home / "models"), limits.models)
+        self.pool = ModelPool(ModelRepository(home / "models"), limits.models, partial(_engine, limits), _close)
         turnstile = Turnstile(limits.queue)
         pictures = PictureGeneration(self.pool, turnstile, limits)
         room = limits.queue + limits.slots
@@ -46,7 +50,9 @@ class GeneratorApp:
                 ("grpc.max_send_message_length", message_bytes),
             ],
         )
-        generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(GenerationServicer(pictures), self._server)
+        generation_service_pb2_grpc.add_GenerationServiceServicer_to_server(
+            GenerationServicer(pictures, TextGeneration(self.pool, limits)), self._server
+        )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.pool), self._server)
         self._threads = room
 
@@ -60,3 +66,15 @@ class GeneratorApp:
         """End the calls and let the models go."""
         await self._server.stop(_DRAIN_S)
         await asyncio.to_thread(self.pool.close)
+
+
+def _engine(limits: GenerationLimits, generator: Generator) -> TextEngine | None:
+    if not isinstance(generator, TextGenerator):
+        return None
+    most = EngineLimits(limits.tokens, limits.texts, queue=limits.queue)
+    return generator.engine(limits.slots, most)
+
+
+def _close(engine: TextEngine | None) -> None:
+    if engine is not None:
+        engine.close()

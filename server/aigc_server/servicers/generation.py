@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from aigc.errors import UnavailableError
 from aigc.services.picture_generation import MadePicture, PictureGeneration
+from aigc.services.text_generation import TextGeneration
 from aigc.v1 import generation_pb2
 from aigc.v1 import generation_service_pb2 as pb
 from aigc.v1 import generation_service_pb2_grpc as pb_grpc
@@ -21,6 +22,7 @@ from aigc_server.converters.generation import (
     sound_order,
     sound_to_proto,
 )
+from aigc_server.converters.text import piece_to_proto, text_processing_from_proto, text_request_from_proto
 
 __all__ = ["GenerationServicer"]
 
@@ -31,17 +33,44 @@ _DEFAULT_STEPS = 8
 class GenerationServicer(pb_grpc.GenerationServiceServicer):
     """Generated content over gRPC."""
 
-    def __init__(self, pictures: PictureGeneration) -> None:
-        """Args: pictures: what makes pictures and recordings."""
+    def __init__(self, pictures: PictureGeneration, texts: TextGeneration) -> None:
+        """Args: pictures: what makes pictures and recordings; texts: what writes."""
         self._pictures = pictures
+        self._texts = texts
 
     async def GenerateText(
         self, request: pb.GenerateTextRequest, context: Any
     ) -> AsyncIterator[pb.GenerateTextResponse]:
         """See the proto."""
-        for _ in request.stop[:0]:
-            yield pb.GenerateTextResponse()
-        raise UnavailableError("texts are not generated yet; ask for pictures", reason="NO_TEXT_ENGINE")
+        pieces = await asyncio.to_thread(
+            self._texts.open,
+            request.model,
+            text_request_from_proto(request),
+            seeded=request.HasField("seed"),
+            processing=text_processing_from_proto(request),
+            seconds_left=context.time_remaining(),
+        )
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            # The loop may be gone when the process ends.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(ready.set)
+
+        pieces.listen(wake)
+        try:
+            while True:
+                await ready.wait()
+                ready.clear()
+                if (taken := pieces.take()) is None:
+                    return
+                for piece in taken:
+                    yield piece_to_proto(piece)
+                if taken:
+                    # The last piece may have been among them.
+                    ready.set()
+        finally:
+            pieces.cancel()
 
     async def GenerateImages(self, request: pb.GenerateImagesRequest, context: Any) -> pb.GenerateImagesResponse:
         """See the proto."""
