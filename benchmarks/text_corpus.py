@@ -44,11 +44,12 @@ def plays() -> str:
 
 
 def dialogue_pairs(language: str) -> list[tuple[str, str]]:
-    """(what was said, the answer) of every turn that is one."""
+    """(what was said, the answer) of every turn that is one; help with computers, which is no talk, left out."""
     pairs = []
     with (DATA / "dialogues" / f"{language}.jsonl").open(encoding="utf-8") as file:
         for line in file:
-            turns = json.loads(line)["turns"]
+            dialogue = json.loads(line)
+            turns = [] if dialogue["category"] == "tech support" else dialogue["turns"]
             pairs += [(turns[i], turns[i + 1]) for i in range(len(turns) - 1)]
     return pairs
 

@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--answer-steps", type=int, default=200)
+    parser.add_argument("--answer-steps", type=int, default=600)
     parser.add_argument("--only-answers", action="store_true")
     args = parser.parse_args()
 
@@ -91,9 +91,10 @@ def main() -> None:
         )
         base = fit(task, trainer, args.folder / "runs" / "base", base_folder)
 
-    # Chinese answers weigh more: there are four times as many English ones.
+    # Chinese answers weigh more: there are twice as many English ones.
     random.Random(2).shuffle(chinese)
-    pairs = chinese[40:] * 3 + english
+    pairs = [pair for pair in chinese[40:] * 4 + english if len("".join(pair)) < 160]
+    print(f"{len(pairs):,} pairs, {len(set(pairs)):,} different ones", flush=True)
     task = GptTask(
         base,
         TextData([], pairs=pairs, held_out_pairs=chinese[:40]),
@@ -106,7 +107,7 @@ def main() -> None:
         average_decay=0.95,
         precision="bfloat16",
         log_every=20,
-        validate_every=50,
+        validate_every=100,
     )
     fit(task, trainer, args.folder / "runs" / "dialogue", args.folder / "dialogue")
     print(max((args.folder / "runs" / "dialogue" / "samples").iterdir()).read_text(encoding="utf-8"))
