@@ -219,8 +219,8 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     made = engine(GPT, slots=1, limits=EngineLimits(queue=2))
     streams = []
     with pytest.raises(ResourceExhaustedError) as caught:
-        for _ in range(10):
-            streams.append(made.submit(TextRequest("x", max_tokens=90)))
+        while True:
+            streams += [made.submit(TextRequest("x", max_tokens=90))]
     assert caught.value.retry_delay_ms > 0
     for stream in streams:
         stream.cancel()

@@ -11,7 +11,10 @@ from aigc.generate.text_request import TextRequest
 ODDS = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
 
 
-def draws(count: int, logits: torch.Tensor = ODDS.log(), **wanted: object) -> np.ndarray:
+LOGITS = ODDS.log()
+
+
+def draws(count: int, logits: torch.Tensor = LOGITS, **wanted: object) -> np.ndarray:
     """(5,) shares of each token among draws of as many rows, each with its own seed."""
     rows = [RowRules.of(TextRequest("x", **wanted), seed, [0], len(logits)) for seed in range(count)]
     tokens, _ = BatchRules(rows).draw(logits.repeat(count, 1))

@@ -63,10 +63,10 @@ def test_saved_tokenizers_come_back(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CorruptDataError, match="tokenizer.json"):
+    with pytest.raises(CorruptDataError, match=r"tokenizer\.json"):
         TextTokenizer.load(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{", encoding="utf-8")
-    with pytest.raises(CorruptDataError, match="tokenizer.json"):
+    with pytest.raises(CorruptDataError, match=r"tokenizer\.json"):
         TextTokenizer.load(tmp_path)
 
 
