@@ -1,6 +1,6 @@
 """Trains the language model of the poems, plays and dialogues, then the one that answers. Prints both validations.
 
-    python benchmarks/text_poems.py FOLDER [--seconds 1200]
+    python benchmarks/text_poems.py FOLDER [--steps 900] [--answer-steps 900] [--only-answers]
 
 writes FOLDER/base and FOLDER/dialogue (models), FOLDER/runs (curves, samples).
 """
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--answer-steps", type=int, default=600)
+    parser.add_argument("--answer-steps", type=int, default=900)
     parser.add_argument("--only-answers", action="store_true")
     args = parser.parse_args()
 
@@ -91,23 +91,25 @@ def main() -> None:
         )
         base = fit(task, trainer, args.folder / "runs" / "base", base_folder)
 
-    # Chinese answers weigh more: there are twice as many English ones.
+    # The short talk of both languages; help with computers, quizzes and code are other kinds of text, and longer.
+    chinese = dialogue_pairs("chinese")
+    english = dialogue_pairs("english", without=("tech support", "trivia", "coding"))
     random.Random(2).shuffle(chinese)
-    pairs = [pair for pair in chinese[40:] * 4 + english if len("".join(pair)) < 160]
-    print(f"{len(pairs):,} pairs, {len(set(pairs)):,} different ones", flush=True)
+    pairs = chinese[20:] * 2 + english
+    print(f"{len(chinese) - 20} Chinese pairs, twice, and {len(english)} English ones", flush=True)
     task = GptTask(
         base,
-        TextData([], pairs=pairs, held_out_pairs=chinese[:40]),
-        TextTrainingOptions(args.batch, 0.01, 0.001, sample_prompts=QUESTIONS, sample_tokens=40),
+        TextData([], pairs=pairs, held_out_pairs=chinese[:20]),
+        TextTrainingOptions(32, 0.02, 0.002, sample_prompts=QUESTIONS, sample_tokens=40),
     )
     trainer = TrainerOptions(
         steps=args.answer_steps,
         schedule="linear",
-        warmup_steps=10,
+        warmup_steps=20,
         average_decay=0.95,
         precision="bfloat16",
         log_every=20,
-        validate_every=100,
+        validate_every=200,
     )
     fit(task, trainer, args.folder / "runs" / "dialogue", args.folder / "dialogue")
     print(max((args.folder / "runs" / "dialogue" / "samples").iterdir()).read_text(encoding="utf-8"))

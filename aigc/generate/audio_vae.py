@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,54 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aigc.errors import AigcError, CorruptDataError, InvalidInputError
+from aigc.generate.audio_vae_options import AudioVaeOptions
 from aigc.generate.base import AudioRequest, GeneratedSound, ImageData, ImageRequest, SoundData
-from aigc.generate.mel_pictures import MelOptions, picture_of, sound_of
+from aigc.generate.mel_options import MelOptions
+from aigc.generate.mel_pictures import picture_of, sound_of
 from aigc.generate.model_folder import read_config, read_tensors, write_model
 from aigc.generate.task import StepContext
 from aigc.generate.vae_generator import VaeGenerator
-from aigc.generate.vae_options import VaeOptions
 from aigc.generate.vae_task import VaeTask
 
 __all__ = ["AudioVaeGenerator", "AudioVaeOptions", "AudioVaeTask"]
 
 _FORMAT = 1
 _SHIFT_FRAMES, _SHIFT_BANDS = 6, 2
-
-
-def _network() -> VaeOptions:
-    return VaeOptions(
-        likelihood="gaussian",
-        prior="normal",
-        conditional=True,
-        latent_size=32,
-        channels=(32, 64),
-        patch=4,
-        batch_size=64,
-        warmup_steps=300,
-        weight_decay=0.01,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class AudioVaeOptions:
-    """Of the pictures and of the network; the latter is conditional on the class where recordings have labels.
-
-    Attributes:
-        mel: How a recording becomes a picture.
-        network: As for pictures; no Bernoulli decoder.
-        augment: Shift training pictures by a few frames and bands: another moment, another vocal tract.
-    """
-
-    mel: MelOptions = field(default_factory=MelOptions)
-    network: VaeOptions = field(default_factory=_network)
-    augment: bool = True
-
-    def __post_init__(self) -> None:
-        if self.network.likelihood == "bernoulli":
-            raise InvalidInputError(
-                "network.likelihood is 'bernoulli', and a spectrum is not binary: take 'gaussian' or 'logistic'",
-                field="network.likelihood",
-            )
 
 
 class AudioVaeTask(VaeTask):

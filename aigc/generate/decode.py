@@ -1,7 +1,7 @@
 """The text engine: many requests in one running batch, each streamed, each stopped within one step.
 
-Continuous batching (Yu et al., Orca, 2022): a request joins between two steps and leaves when it ends, and pieces of
-a new prompt are taken in beside the running texts' next tokens. Keys and values of a prompt's beginning that another
+Continuous batching (Yu et al., Orca, 2022): a request joins between two steps and leaves when it ends, and the pieces
+of a new prompt are taken in beside the running texts' next tokens. Keys and values of a prompt's beginning that another
 text has in its slot are copied instead of computed.
 """
 

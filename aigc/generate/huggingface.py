@@ -75,7 +75,9 @@ class HuggingFaceGenerator:
     @property
     def causal(self) -> bool:
         """Whether it continues texts."""
-        return any(str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in self.config.get("architectures") or ())
+        return any(
+            str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in self.config.get("architectures") or ()
+        )
 
     @property
     def tokenizer(self) -> HuggingFaceTokenizer:

@@ -60,5 +60,6 @@ class HuggingFaceDecoder:
         if length == 0:
             self._caches[slot] = None
         elif length < self._lengths[slot]:
-            self._caches[slot].crop(length)
+            # The number of positions to take off, as a negative number: the form that all versions know.
+            self._caches[slot].crop(length - self._lengths[slot])
         self._lengths[slot] = length

@@ -1,4 +1,4 @@
-"""Decoding by torch, for models on a GPU; rows may differ in their last bits with the batch, unlike the kernel's."""
+"""Decoding by torch, for models on a GPU. Greedy texts are the CPU's but for near ties; the kernel's rows are exact."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ class TorchDecoder:
             mask = mask[None, None] if query.shape[0] == 1 else mask[:, None, None]
             y = functional.scaled_dot_product_attention(query, keys, values, mask, enable_gqa=heads != key_heads)
             outputs.append(y.transpose(1, 2).reshape(len(own), -1))
-        whole: Tensor = attention.out(torch.cat(outputs))
-        return whole
+        out: Tensor = attention.out(torch.cat(outputs))
+        return out
 
     def _tensor(self, values: Sequence[int]) -> Tensor:
         return torch.tensor(list(values), dtype=torch.int64, device=self._device)

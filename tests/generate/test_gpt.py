@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from aigc.generate.task import StepContext
 from aigc.generate.text_batches import IGNORED, answer_examples
 from aigc.generate.text_request import TextRequest
 from aigc.generate.text_training import TextTrainingOptions, windows
+from aigc.generate.tokenizer import TextTokenizer
 from aigc.generate.transformer import TransformerOptions
 from aigc.training.options import TrainerOptions
 from aigc.training.trainer import Trainer
@@ -37,12 +40,16 @@ def train(task: GptTask, folder: Path, steps: int) -> GptGenerator:
 
 def test_a_text_seen_often_is_known_by_heart(tmp_path: Path) -> None:
     data = TextData([CORPUS[0], CORPUS[1]] * 4, [CORPUS[0]])
-    task = GptTask(fresh(), data, TextTrainingOptions(8, 0.05, 0.03))
+    letters = TextTokenizer.characters(CORPUS)
+    options = replace(OPTIONS, vocabulary_size=len(letters))
+    task = GptTask(GptGenerator.fresh(options, letters), data, TextTrainingOptions(8, 0.05, 0.03))
     before = task.validate(task.modules)["loss"]
     made = train(task, tmp_path / "run", 30)
     after = task.validate({"network": made.network})
     assert after["loss"] < 0.3 < before
-    assert after["bits_per_character"] < after["loss"] / 0.69
+    tokens = len(made.tokenizer.encode(CORPUS[0]))
+    bits = after["loss"] / math.log(2) * tokens / len(CORPUS[0])
+    assert after["bits_per_character"] == pytest.approx(bits)
     running = engine(made)
     text, _, why = complete(running, TextRequest("床前明月", temperature=0, max_tokens=60))
     assert ("床前明月" + text, why) == (CORPUS[0], "stop")

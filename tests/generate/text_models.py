@@ -9,7 +9,7 @@ from aigc.generate.decoder import make_decoder
 from aigc.generate.gpt import GptGenerator
 from aigc.generate.text_request import TextRequest
 from aigc.generate.tokenizer import TextTokenizer
-from aigc.generate.transformer import Activation, TransformerOptions
+from aigc.generate.transformer_options import Activation, TransformerOptions
 
 CORPUS = (
     "床前明月光，疑是地上霜。\n舉頭望明月，低頭思故鄉。",
