@@ -4,8 +4,8 @@
 
 FOLDER holds what ``text_poems.py`` made: ``base``, and ``dialogue``, which answers the article's prompt in the end.
 The prompt is the heading and the first verse of a quatrain that was held out; the form is counted over the whole poem.
-Goal: four verses of five characters in 80 %. Rhyme is reported: of verse two with verse four, by pairs that rhyme in the
-regular poems that were learnt from (Tang rhymes are not today's).
+Goal: four verses of five characters in 80 %. Rhyme is reported: of verse two with verse four, by pairs that rhyme in
+the regular poems that were learnt from (Tang rhymes are not today's).
 """
 
 from __future__ import annotations

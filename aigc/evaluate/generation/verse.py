@@ -27,7 +27,7 @@ def in_form(text: str, lines: int = 4, characters: int = 5) -> bool:
 class RhymeBook:
     """Which characters rhyme, learnt from poems: Tang rhymes are not those of today's readings.
 
-    Two characters rhyme where they end even verses of one poem at least ``lift`` times as often as chance would have it,
+    Two characters rhyme where they end even verses of one poem ``lift`` times as often as by chance or more,
     or where both do so with three others: rare pairs are seldom seen together.
     """
 
