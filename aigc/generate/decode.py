@@ -24,7 +24,7 @@ from aigc.generate.decoder import Decoder
 from aigc.generate.emission import Emission
 from aigc.generate.sampling import BatchRules, RowRules
 from aigc.generate.text_request import FinishReason, TextChunk, TextRequest
-from aigc.generate.tokenizer import TextTokenizer
+from aigc.generate.tokenizer import Tokens
 
 __all__ = ["EngineCounters", "EngineLimits", "TextEngine", "TextStream"]
 
@@ -160,7 +160,7 @@ class TextEngine:
     def __init__(
         self,
         decoder: Decoder,
-        tokenizer: TextTokenizer,
+        tokenizer: Tokens,
         limits: EngineLimits | None = None,
         *,
         dialogue: bool = False,

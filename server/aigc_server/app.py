@@ -27,6 +27,8 @@ from aigc.v1 import (
     profile_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
+    training_service_pb2,
+    training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
 from aigc_server.forwarding import Forwarder
@@ -39,6 +41,7 @@ from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.profile import ProfileServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
+from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
 
 __all__ = ["SERVICES", "App", "open_platform"]
@@ -51,6 +54,7 @@ SERVICES = tuple(
         (event_service_pb2, "EventService"),
         (profile_service_pb2, "ProfileService"),
         (recommendation_service_pb2, "RecommendationService"),
+        (training_service_pb2, "TrainingService"),
     )
 )
 
@@ -78,6 +82,7 @@ def open_platform(
             read_only=read_only,
             serving=serving,
             verify=settings.snapshots.verify,
+            training=settings.training,
         ),
     )
 
@@ -162,6 +167,7 @@ class App:
             RecommendationServicer(platform.recommender), server
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
+        training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         server.add_generic_rpc_handlers((Forwarder(GENERATED, self.generator.connect, "generator process"),))
         names = (
