@@ -1,4 +1,4 @@
-"""A small language model that says something: random weights everywhere, so that every token depends on all before it."""
+"""A small language model that says something: random weights everywhere, so that a token depends on all before it."""
 
 from __future__ import annotations
 

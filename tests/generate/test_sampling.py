@@ -71,15 +71,21 @@ def test_penalties_count_prompt_and_answer_as_they_say() -> None:
 def test_log_probabilities_are_the_models_own() -> None:
     rows = [RowRules.of(TextRequest("x", temperature=0.0, logprobs=True, frequency_penalty=1.0), 0, [0], 5)]
     rows[0].count(0)
-    tokens, logprobs = BatchRules(rows).draw(ODDS.log()[None])
+    rules = BatchRules(rows)
+    logits = ODDS.log()[None] + 3
+    own = rules.own_logprobs(logits)
+    # What may not be drawn takes nothing from what is told.
+    logits[0, 4] = float("-inf")
+    tokens, logprobs = rules.draw(logits, own)
     assert tokens == [1]
     assert logprobs == pytest.approx([np.log(0.3)])
 
 
 def test_a_constraint_leaves_only_what_it_allows() -> None:
     rows = [RowRules.of(TextRequest("x"), seed, [0], 5) for seed in range(50)]
-    allowed = torch.tensor([False, False, True, False, True]).repeat(50, 1)
-    tokens, _ = BatchRules(rows).draw(ODDS.log().repeat(50, 1), allowed)
+    logits = ODDS.log().repeat(50, 1)
+    logits[:, [0, 1, 3]] = float("-inf")
+    tokens, _ = BatchRules(rows).draw(logits)
     assert set(tokens) == {2, 4}
 
 

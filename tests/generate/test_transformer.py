@@ -12,8 +12,8 @@ TOKENS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 
 
 def small(*, causal: bool = True, **shape: object) -> Transformer:
-    options = TransformerOptions(**({"vocabulary_size": 11, "context": 16, "layers": 2, "width": 16, "heads": 4} | shape))  # type: ignore[arg-type]  # fmt: skip
-    return lively(Transformer(options, causal=causal))
+    given = {"vocabulary_size": 11, "context": 16, "layers": 2, "width": 16, "heads": 4} | shape
+    return lively(Transformer(TransformerOptions(**given), causal=causal))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
