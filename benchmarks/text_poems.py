@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--answer-steps", type=int, default=900)
+    parser.add_argument("--noise", type=float, default=0.3)
     parser.add_argument("--only-answers", action="store_true")
     args = parser.parse_args()
 
@@ -100,7 +101,7 @@ def main() -> None:
     task = GptTask(
         base,
         TextData([], pairs=pairs, held_out_pairs=chinese[:20]),
-        TextTrainingOptions(32, 0.02, 0.002, sample_prompts=QUESTIONS, sample_tokens=40),
+        TextTrainingOptions(32, 0.01, 0.002, question_noise=args.noise, sample_prompts=QUESTIONS, sample_tokens=40),
     )
     trainer = TrainerOptions(
         steps=args.answer_steps,

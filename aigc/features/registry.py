@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from aigc.entities import Item, ItemContent
 from aigc.errors import CorruptDataError
@@ -17,6 +19,9 @@ from aigc.features.text import TextEncoder, item_words, tokens
 
 __all__ = ["fit_encoder", "load_encoder"]
 
+# Encoders that need torch stand with the models, above this package: named here, imported when a snapshot has one.
+_OF_MODELS = {"text-model": "aigc.generate.text_encoder:ModelTextEncoder"}
+
 Contents = Callable[[Sequence[str]], Iterator[tuple[str, ItemContent]]]
 
 
@@ -29,6 +34,7 @@ def fit_encoder(
     sound_size: int = 64,
     weights: Mapping[str, float] | None = None,
     seed: int = 0,
+    text_encoder: Encoder | None = None,
 ) -> BlendedEncoder:
     """Fit the modalities that the catalogue has: text, pictures, recordings, or several side by side.
 
@@ -40,6 +46,7 @@ def fit_encoder(
         sound_size: Length of the sound block.
         weights: Of ``text``, ``image`` and ``sound`` in the blend, 1 each by default.
         seed: Of the decompositions.
+        text_encoder: Already fitted, in place of the one of words: a BERT, or another model that embeds texts.
     """
     ids = [item.id for item in items]
 
@@ -54,7 +61,8 @@ def fit_encoder(
         parts.append(("sound", weight["sound"], SoundEncoder.fit(media("audio/"), sound_size, seed)))
     # Titles that only number their items ("digit-0017") say nothing that a picture does not.
     if not parts or _has_shared_words(items):
-        parts.insert(0, ("text", weight["text"], TextEncoder.fit(items, text_size, seed)))
+        text = TextEncoder.fit(items, text_size, seed) if text_encoder is None else text_encoder
+        parts.insert(0, ("text", weight["text"], text))
     return BlendedEncoder(parts)
 
 
@@ -77,6 +85,9 @@ def load_encoder(folder: Path) -> Encoder:
         return CollaborativeEncoder(load_encoder(folder / "content"), head, float(settings["weight"]))
     if name == BlendedEncoder.name:
         return BlendedEncoder([(part, weight, load_encoder(folder / part)) for part, weight in settings["parts"]])
+    if name in _OF_MODELS:
+        module, of_model = _OF_MODELS[name].split(":")
+        return cast(Encoder, getattr(importlib.import_module(module), of_model).load(folder))
     raise CorruptDataError(
         f"{folder / 'encoder.json'} is of encoder {name!r}, which this version does not have; upgrade aigc or build a "
         "new snapshot with `aigc train`",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from aigc.errors import InvalidInputError
 from aigc.generate.int8 import Int8Linear
 
-__all__ = ["Compressible", "Prunable", "compressed", "compressed_shell"]
+__all__ = ["Compressible", "Prunable", "compressed", "compressed_shell", "computing", "pruned_share"]
 
 _METHOD = re.compile(r"(?:prune[1-9][0-9]?|bf16|int8)(?:\+(?:prune[1-9][0-9]?|bf16|int8))*")
 _MULTIPLE = 8
@@ -76,6 +77,25 @@ def compressed_shell(network: Module, method: str) -> Module:
     for step in _steps(method) if method else ():
         _apply(network, step, trained=False)
     return network
+
+
+def computing(method: str, device: torch.device) -> AbstractContextManager[object]:
+    """Where a network compressed by ``method`` runs: under autocast where its weights are bfloat16."""
+    if "bf16" in method:
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
+
+
+def pruned_share(method: str) -> float:
+    """The share, in (0, 1), of a method that is pruning and nothing else.
+
+    Raises:
+        InvalidInputError: It is another method.
+    """
+    steps = _steps(method)
+    if len(steps) != 1 or not steps[0].startswith("prune"):
+        raise InvalidInputError(f"method is {method!r}: this kind of model can only be pruned", field="method")
+    return int(steps[0].removeprefix("prune")) / 100
 
 
 def _steps(method: str) -> list[str]:

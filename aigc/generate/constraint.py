@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aigc.errors import InvalidInputError
 from aigc.generate.text_request import TextRequest
-from aigc.generate.tokenizer import TextTokenizer
+from aigc.generate.tokenizer import Tokens
 
 __all__ = ["Constraint", "ConstraintCompiler"]
 
@@ -44,7 +44,7 @@ class Constraint:
 class ConstraintCompiler:
     """Makes constraints for one tokenizer, and keeps the last grammars compiled. Callable from any thread."""
 
-    def __init__(self, tokenizer: TextTokenizer, vocabulary_size: int) -> None:
+    def __init__(self, tokenizer: Tokens, vocabulary_size: int) -> None:
         self._source = tokenizer
         self._size = vocabulary_size
         self._lock = threading.Lock()
@@ -91,7 +91,7 @@ class ConstraintCompiler:
 class _Pieces:
     """What llguidance asks of a tokenizer."""
 
-    def __init__(self, tokenizer: TextTokenizer) -> None:
+    def __init__(self, tokenizer: Tokens) -> None:
         self.eos_token_id = tokenizer.end
         self.bos_token_id = None
         self.special_token_ids = list(tokenizer.special)

@@ -24,7 +24,7 @@ from aigc.generate.decoder import Decoder
 from aigc.generate.emission import Emission
 from aigc.generate.sampling import BatchRules, RowRules
 from aigc.generate.text_request import FinishReason, TextChunk, TextRequest
-from aigc.generate.tokenizer import TextTokenizer
+from aigc.generate.tokenizer import Tokens
 
 __all__ = ["EngineCounters", "EngineLimits", "TextEngine", "TextStream"]
 
@@ -160,7 +160,7 @@ class TextEngine:
     def __init__(
         self,
         decoder: Decoder,
-        tokenizer: TextTokenizer,
+        tokenizer: Tokens,
         limits: EngineLimits | None = None,
         *,
         dialogue: bool = False,
@@ -235,7 +235,9 @@ class TextEngine:
         ]
         with self._lock:
             if self._closing or self._failure is not None:
-                raise UnavailableError(f"the text engine does not run ({self._failure or 'it was closed'})")
+                raise UnavailableError(
+                    f"the text engine does not run ({self._failure or 'it was closed'}); load the model again"
+                )
             if len(self._waiting) + request.n > self.limits.queue + max(0, len(self._free)):
                 raise ResourceExhaustedError(
                     f"{len(self._waiting)} texts wait already, and {self.limits.queue} may; try again later",
@@ -385,15 +387,16 @@ class TextEngine:
 
     def _draw(self, rows: list[_Row], logits: torch.Tensor) -> None:
         """The next token of each row, and what it means for the row."""
-        logits.index_fill_(1, self._banned, float("-inf"))
         if rows != self._ruled:
             self._ruled = rows
             self._rules = BatchRules([row.rules for row in rows if row.rules is not None])
         assert self._rules is not None
+        own = self._rules.own_logprobs(logits)
+        logits.index_fill_(1, self._banned, float("-inf"))
         for i, row in enumerate(rows):
             if row.constraint is not None:
                 row.constraint.mask(logits[i])
-        tokens, logprobs = self._rules.draw(logits)
+        tokens, logprobs = self._rules.draw(logits, own)
         ended: list[tuple[_Row, FinishReason]] = []
         for i, (row, token) in enumerate(zip(rows, tokens, strict=True)):
             reason = self._take(row, token, None if logprobs is None else logprobs[i])

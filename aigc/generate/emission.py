@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Sequence
 
 from aigc.generate.text_request import FinishReason, TextChunk
-from aigc.generate.tokenizer import TextTokenizer
+from aigc.generate.tokenizer import Tokens
 
 __all__ = ["Emission"]
 
@@ -18,7 +18,7 @@ class Emission:
         stopped: Whether a stop text was found; what stands before it is the end.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, stop: Sequence[str] = ()) -> None:
+    def __init__(self, tokenizer: Tokens, stop: Sequence[str] = ()) -> None:
         self.stopped = False
         self._pieces = tokenizer.pieces
         self._stop = tuple(stop)

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aigc.errors import AigcError, CorruptDataError
+from aigc.errors import AigcError, CorruptDataError, InvalidInputError
 from aigc.generate.base import GeneratedImage, ImageData, ImageRequest
+from aigc.generate.compression import compressed, compressed_shell, computing
 from aigc.generate.gan import build_networks
 from aigc.generate.gan_options import GanOptions
 from aigc.generate.gan_task import GanTask
@@ -41,13 +42,14 @@ class GanGenerator:
         generator: nn.Module,
         discriminator: nn.Module,
         reference: Tensor,
+        compression: str = "",
     ) -> None:
         """Args: reference: (rows, 256) ascending scores of held-out real pictures, a row a class or one for all."""
         self.options, self.image_shape, self.classes = options, image_shape, classes
         self.latent_size = options.latent_size
         self.generator = generator.eval().requires_grad_(False)
         self.discriminator = discriminator.eval().requires_grad_(False)
-        self._reference = reference
+        self._reference, self.compression = reference, compression
 
     @classmethod
     def from_task(cls, task: GanTask, modules: Mapping[str, nn.Module]) -> GanGenerator:
@@ -74,6 +76,18 @@ class GanGenerator:
             "latent_size": self.latent_size,
             "parameters": sum(p.numel() for p in self.generator.parameters()),
         }
+
+    def with_compression(self, method: str) -> GanGenerator:
+        """See :class:`aigc.generate.compression.Compressible`.
+
+        The generator's networks alone: the discriminator's scores stay comparable with those of real pictures.
+        """
+        if self.compression:
+            raise InvalidInputError(f"the model is compressed already ({self.compression})", field="generator")
+        generator = compressed(self.generator, method)
+        return GanGenerator(
+            self.options, self.image_shape, self.classes, generator, self.discriminator, self._reference, method
+        )
 
     def generate(self, request: ImageRequest) -> list[GeneratedImage]:
         """One picture a seed; see :class:`aigc.generate.base.ImageGenerator`.
@@ -106,7 +120,12 @@ class GanGenerator:
         tensors = {"reference": self._reference}
         for name, module in (("generator", self.generator), ("discriminator", self.discriminator)):
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-        config = {"options": options, "image_shape": self.image_shape, "classes": self.classes}
+        config = {
+            "options": options,
+            "image_shape": self.image_shape,
+            "classes": self.classes,
+            "compression": self.compression,
+        }
         write_model(folder, self.kind, _FORMAT, config, tensors)
 
     @classmethod
@@ -118,7 +137,9 @@ class GanGenerator:
             options = GanOptions(**{**raw, "channels": tuple(raw["channels"])})
             height, width, channels = (int(v) for v in config["image_shape"])
             classes = tuple(str(c) for c in config["classes"])
+            compression = str(config.get("compression", ""))
             pair = build_networks(options, (height, width, channels), len(classes))
+            compressed_shell(pair[0], compression)
         except (KeyError, TypeError, ValueError, AigcError) as error:
             raise CorruptDataError(
                 f"{folder / 'config.json'} describes no GAN ({error}); train it again", reason="MODEL_CORRUPT"
@@ -133,16 +154,16 @@ class GanGenerator:
                 f"{folder / 'model.safetensors'} lacks the scores of real pictures; train it again",
                 reason="MODEL_CORRUPT",
             )
-        return cls(options, (height, width, channels), classes, *pair, reference)
+        return cls(options, (height, width, channels), classes, *pair, reference, compression)
 
     def _run(self, latents: NDArray[np.float32], rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], list[float]]:
         """(n, height, width, channels) uint8 and n scores, for n up to a chunk."""
         count, device = len(latents), next(self.generator.parameters()).device
         z, labels = torch.zeros(_CHUNK, self.latent_size), torch.zeros(_CHUNK, dtype=torch.int64)
         z[:count], labels[:count] = torch.from_numpy(latents), torch.from_numpy(rows)
-        with torch.inference_mode():
+        with torch.inference_mode(), computing(self.compression, device):
             pictures = self.generator(z.to(device), labels.to(device))
-            pixels = to_pixels(pictures)
+        pixels = to_pixels(pictures)
         return pixels[:count], self._scores(pixels, labels)[:count]
 
     def _scores(self, pixels: NDArray[np.uint8], labels: Tensor) -> list[float]:

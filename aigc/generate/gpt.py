@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from aigc.errors import CorruptDataError, InvalidInputError
+from aigc.generate.compression import pruned_share
 from aigc.generate.decode import EngineLimits, TextEngine
 from aigc.generate.decoder import make_decoder
 from aigc.generate.model_folder import fill_module, read_config, read_tensors, write_model
+from aigc.generate.prune_transformer import pruned_transformer
 from aigc.generate.tokenizer import TextTokenizer
 from aigc.generate.transformer import Transformer, TransformerOptions
 
@@ -28,11 +30,14 @@ class GptGenerator:
         network: Causal transformer.
         tokenizer: What its tokens mean.
         dialogue: Whether it was fine-tuned to answer, so that prompts are given to it as a user's turn.
+        compression: See :class:`aigc.generate.compression.Compressible`.
     """
 
     kind = "gpt"
 
-    def __init__(self, network: Transformer, tokenizer: TextTokenizer, *, dialogue: bool = False) -> None:
+    def __init__(
+        self, network: Transformer, tokenizer: TextTokenizer, *, dialogue: bool = False, compression: str = ""
+    ) -> None:
         if network.options.vocabulary_size < len(tokenizer):
             raise InvalidInputError(
                 f"the model has {network.options.vocabulary_size} tokens and its tokenizer {len(tokenizer)}; "
@@ -42,6 +47,7 @@ class GptGenerator:
         self.network = network.eval()
         self.tokenizer = tokenizer
         self.dialogue = dialogue
+        self.compression = compression
 
     @classmethod
     def fresh(cls, options: TransformerOptions, tokenizer: TextTokenizer, seed: int = 0) -> GptGenerator:
@@ -57,7 +63,20 @@ class GptGenerator:
             **asdict(self.network.options),
             "parameters": sum(p.numel() for p in self.network.parameters()),
             "dialogue": self.dialogue,
+            "compression": self.compression,
         }
+
+    def with_compression(self, method: str) -> GptGenerator:
+        """See :class:`aigc.generate.compression.Compressible`; pruning alone.
+
+        Texts are decoded by the kernel, which computes in float32 for the sake of exact rows: other number formats
+        would make the file smaller and nothing faster.
+        """
+        if self.compression:
+            raise InvalidInputError(f"the model is compressed already ({self.compression})", field="generator")
+        share = pruned_share(method)
+        network = pruned_transformer(self.network, share, causal=True)
+        return GptGenerator(network, self.tokenizer, dialogue=self.dialogue, compression=method)
 
     @torch.no_grad()
     def log_likelihood(self, tokens: Sequence[int]) -> Tensor:
@@ -73,7 +92,11 @@ class GptGenerator:
 
     def save(self, folder: Path) -> None:
         """Write ``config.json``, ``model.safetensors`` and ``tokenizer.json``."""
-        config = {"options": asdict(self.network.options), "dialogue": self.dialogue}
+        config = {
+            "options": asdict(self.network.options),
+            "dialogue": self.dialogue,
+            "compression": self.compression,
+        }
         write_model(
             folder, self.kind, _FORMAT, config, {f"network.{n}": t for n, t in self.network.state_dict().items()}
         )
@@ -89,7 +112,12 @@ class GptGenerator:
         config = read_config(folder, cls.kind, _FORMAT)
         network = Transformer(load_options(config, folder), causal=True)
         fill_module(network, read_tensors(folder), "network", folder)
-        return cls(network, TextTokenizer.load(folder), dialogue=bool(config.get("dialogue")))
+        return cls(
+            network,
+            TextTokenizer.load(folder),
+            dialogue=bool(config.get("dialogue")),
+            compression=str(config.get("compression", "")),
+        )
 
 
 def load_options(config: Mapping[str, object], folder: Path) -> TransformerOptions:

@@ -93,8 +93,22 @@ class GptTask:
         share = context.world / max(1, int(counted.sum()))
         # Dialogues differ much in length, and what is after the longest of a batch teaches nothing.
         longest = int(counted.any(dim=0).nonzero().max()) + 1
-        rows = context.cut(everyone)
-        return examples.tokens[rows, :longest], examples.targets[rows, :longest], share
+        tokens, targets = examples.tokens[everyone, :longest], examples.targets[everyone, :longest]
+        if self.options.question_noise:
+            tokens = self._with_noise(tokens, targets, context)
+        return context.cut(tokens), context.cut(targets), share
+
+    def _with_noise(self, tokens: Tensor, targets: Tensor, context: StepContext) -> Tensor:
+        """Some of the questions' tokens exchanged for those of other questions of the batch; marks stay."""
+        source = context.generator(stream=7)
+        special = torch.isin(tokens, torch.tensor([*self.tokenizer.special]))
+        asked = (targets == IGNORED) & ~special
+        hit = asked & (torch.rand(tokens.shape, generator=source) < self.options.question_noise)
+        pool = tokens[asked]
+        if not len(pool):
+            return tokens
+        drawn = pool[torch.randint(len(pool), tokens.shape, generator=source)]
+        return torch.where(hit, drawn, tokens)
 
     @torch.no_grad()
     def validate(self, modules: Mapping[str, nn.Module]) -> Mapping[str, float]:

@@ -89,20 +89,21 @@ class BatchRules:
             torch.tensor([[r.min_p] for r in requests], dtype=torch.float32) if any(r.min_p for r in requests) else None
         )
 
-    def draw(self, logits: Tensor, allowed: Tensor | None = None) -> tuple[list[int], list[float] | None]:
-        """The next token of each row, and their log-probabilities where any row wants them.
+    def own_logprobs(self, logits: Tensor) -> Tensor | None:
+        """(B, V) log-probabilities of the model itself, before anything changes its logits; None if none are wanted."""
+        return torch.log_softmax(logits, -1) if self._logprobs else None
+
+    def draw(self, logits: Tensor, own: Tensor | None = None) -> tuple[list[int], list[float] | None]:
+        """The next token of each row, and what ``own`` says of them.
 
         Every row's arithmetic is its own: no sum runs over rows.
 
         Args:
-            logits: (B, V) float32; changed in place.
-            allowed: (B, V) bool, True where a constraint lets a token through; None for no constraint.
+            logits: (B, V) float32, -inf for what may not be drawn; changed in place.
+            own: What :meth:`own_logprobs` gave.
         """
-        own = torch.log_softmax(logits, -1) if self._logprobs else None
         for i in self._penalised:
             self._rows[i].penalise(logits[i])
-        if allowed is not None:
-            logits.masked_fill_(~allowed, float("-inf"))
         best = logits.argmax(-1)  # (B,)
         tokens = best if self._greedy else self._sample(logits, best)
         chosen = None if own is None else own.gather(1, tokens[:, None])[:, 0].tolist()

@@ -18,6 +18,8 @@ class TextTrainingOptions:
         matrix_learning_rate: Of the blocks' matrices (Muon).
         learning_rate: Of embeddings and gains (AdamW).
         weight_decay: Of the matrices.
+        question_noise: Share of a question's tokens that are exchanged for other questions' tokens, anew in each step:
+            of few dialogues a model learns each question by heart, and this way also those that resemble it.
         compile_blocks: Let ``torch.compile`` fuse the small steps of a block: training on a CPU is about a third
             faster, after some ten seconds and with a C++ compiler at hand.
         validation_tokens: Validation stops after so many.
@@ -30,6 +32,7 @@ class TextTrainingOptions:
     matrix_learning_rate: float = 0.02
     learning_rate: float = 0.003
     weight_decay: float = 0.0
+    question_noise: float = 0.0
     compile_blocks: bool = False
     validation_tokens: int = 131_072
     validation_rows: int = 32
@@ -43,5 +46,9 @@ class TextTrainingOptions:
         for name in ("matrix_learning_rate", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; give a number above 0", field=name)
+        if not 0 <= self.question_noise < 1:
+            raise InvalidInputError(
+                f"question_noise is {self.question_noise}; give a share from 0 to below 1", field="question_noise"
+            )
         if not self.weight_decay >= 0:
             raise InvalidInputError(f"weight_decay is {self.weight_decay}; give 0 or more", field="weight_decay")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from aigc.errors import CorruptDataError, InvalidInputError
 
-__all__ = ["ASSISTANT", "END", "MASK", "PAD", "USER", "TextTokenizer"]
+__all__ = ["ASSISTANT", "END", "MASK", "PAD", "USER", "TextTokenizer", "Tokens", "byte_letters"]
 
 END = "<|end|>"
 USER = "<|user|>"
@@ -27,6 +27,32 @@ _WORDS = (
     r"'(?:[sdmt]|ll|ve|re)|[\u3400-\u9fff\uf900-\ufaff]| ?[^\s\d\p{P}\p{S}\u3400-\u9fff\uf900-\ufaff]+| ?\d{1,3}"
     r"| ?[\p{P}\p{S}]+|\s+(?!\S)|\s+"
 )
+
+
+class Tokens(Protocol):
+    """What decoding asks of a tokenizer; see :class:`TextTokenizer` for each."""
+
+    end: int
+
+    def __len__(self) -> int: ...
+
+    @property
+    def special(self) -> tuple[int, ...]:
+        """The tokens that are no text."""
+        ...
+
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        """The bytes of each token, in order."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of plain text."""
+        ...
+
+    def chat(self, turns: Sequence[str]) -> list[int]:
+        """Tokens of a dialogue, up to where the assistant answers."""
+        ...
 
 
 class TextTokenizer:
@@ -126,7 +152,7 @@ class TextTokenizer:
     def pieces(self) -> list[bytes]:
         """The bytes of each token, in order; special tokens have none."""
         found = [b""] * len(self)
-        letters = dict(_byte_letters())
+        letters = dict(byte_letters())
         for piece, token in self._tokenizer.get_vocab().items():
             if token not in self.special:
                 found[token] = bytes(letters[c] for c in piece) if self._bytes else piece.encode()
@@ -163,7 +189,7 @@ class TextTokenizer:
         return int(token)
 
 
-def _byte_letters() -> Iterator[tuple[str, int]]:
+def byte_letters() -> Iterator[tuple[str, int]]:
     """The printable character that stands for each byte in a byte-level vocabulary (Radford et al. 2019)."""
     extra = 0
     for byte in range(256):

@@ -205,6 +205,7 @@ def test_a_locked_store_opens_for_reading_only(tmp_path: Path) -> None:
     platform.close()
 
 
+@pytest.mark.slow
 def test_a_training_job_of_a_killed_server_ends_with_the_weights_of_the_uninterrupted_run(tmp_path: Path) -> None:
     outcome = kill_server(tmp_path, kills=1, steps=60, seed=1)
     assert outcome.holds

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,14 @@ from torch import nn
 from aigc.errors import CorruptDataError, InvalidInputError
 from aigc.generate.base import ImageRequest
 from aigc.generate.compression import compressed, compressed_shell
+from aigc.generate.gan_generator import GanGenerator
+from aigc.generate.gan_options import GanOptions
+from aigc.generate.gan_task import GanTask
+from aigc.generate.gpt import GptGenerator
 from aigc.generate.int8 import Int8Linear
+from aigc.generate.prune_transformer import pruned_transformer
+from aigc.generate.tokenizer import TextTokenizer
+from aigc.generate.transformer import Transformer, TransformerOptions
 from aigc.generate.vae_generator import VaeGenerator
 from aigc.generate.vae_task import VaeTask
 from tests.generate.test_vae import small, strokes, train
@@ -128,3 +136,59 @@ def test_compressing_twice_and_damaged_methods_are_refused(trained: VaeGenerator
     path.write_text(path.read_text().replace('"int8"', '"int3"'))
     with pytest.raises(CorruptDataError, match=r"config\.json"):
         VaeGenerator.load(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["bf16", "int8", "int8+bf16"])
+def test_a_gan_keeps_its_promises_when_compressed(method: str, tmp_path: Path) -> None:
+    options = replace(GanOptions(), channels=(32, 16), latent_size=8, batch_size=16, patch=1)
+    task = GanTask(strokes(32, 0), strokes(16, 1), options)
+    original = GanGenerator.from_task(task, task.modules)
+    made = original.with_compression(method)
+    made.save(tmp_path)
+    again = GanGenerator.load(tmp_path)
+    assert again.compression == method
+    request = ImageRequest(list(range(18)))
+    pictures = made.generate(request)
+    for a, b in zip(pictures, again.generate(request), strict=True):
+        assert a.pixels.tobytes() == b.pixels.tobytes()
+    assert again.generate(ImageRequest([17]))[0].pixels.tobytes() == pictures[17].pixels.tobytes()
+    before = np.stack([p.pixels for p in original.generate(request)]).astype(float)
+    assert np.abs(before - np.stack([p.pixels for p in pictures])).mean() < 4
+    with pytest.raises(InvalidInputError, match="does not say"):
+        original.with_compression("prune25")
+    with pytest.raises(InvalidInputError, match="compressed already"):
+        made.with_compression("bf16")
+
+
+@pytest.mark.parametrize("activation", ["swiglu", "relu2"])
+def test_a_transformer_is_pruned_of_what_does_nothing_without_a_change(activation: str) -> None:
+    options = TransformerOptions(40, context=16, layers=2, heads=2, width=32, hidden=64, activation=activation)
+    network = Transformer(options, causal=True)
+    network.initialize(0)
+    with torch.no_grad():
+        for block in network.blocks:
+            block.feed.down.weight.normal_(0, 0.1)
+            block.feed.down.weight[:, ::2] = 0
+    network.eval()
+    smaller = pruned_transformer(network, 0.5, causal=True)
+    assert smaller.options.hidden == 32
+    tokens = torch.arange(12)[None]
+    torch.testing.assert_close(smaller(tokens), network(tokens), atol=1e-5, rtol=1e-5)
+    with pytest.raises(InvalidInputError, match="share"):
+        pruned_transformer(network, 1.0, causal=True)
+
+
+def test_a_language_model_is_pruned_saved_and_only_pruned(tmp_path: Path) -> None:
+    tokenizer = TextTokenizer.train(["the cat sat on the mat"], 300)
+    options = TransformerOptions(len(tokenizer), context=16, layers=1, heads=2, width=32, hidden=64)
+    made = GptGenerator.fresh(options, tokenizer).with_compression("prune50")
+    made.save(tmp_path)
+    again = GptGenerator.load(tmp_path)
+    assert again.described == made.described
+    assert (again.compression, again.network.options.hidden) == ("prune50", 32)
+    assert torch.equal(again.log_likelihood([1, 2, 3]), made.log_likelihood([1, 2, 3]))
+    for method in ("int8", "bf16", "prune25+int8"):
+        with pytest.raises(InvalidInputError, match="only be pruned"):
+            GptGenerator.fresh(options, tokenizer).with_compression(method)
+    with pytest.raises(InvalidInputError, match="compressed already"):
+        made.with_compression("prune10")

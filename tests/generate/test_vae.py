@@ -49,7 +49,7 @@ def strokes(n: int, seed: int, channels: int = 1) -> ImageData:
 
 
 def small(**changes: object) -> VaeOptions:
-    sizes = {"channels": (8, 16), "blocks": (1, 1), "hidden": 32, "latent_size": 4, "components": 12, "batch_size": 32}
+    sizes = {"channels": (8, 16), "blocks": (1, 1), "hidden": 32, "latent_size": 8, "components": 12, "batch_size": 32}
     return replace(VaeOptions(), **{**sizes, "learning_rate": 1e-2, **changes})
 
 
@@ -68,7 +68,7 @@ def train(task: VaeTask, steps: int) -> list[float]:
 @pytest.fixture(scope="module")
 def task() -> VaeTask:
     made = VaeTask(strokes(512, 0), strokes(128, 1), small(warmup_steps=100))
-    train(made, 300)
+    train(made, 500)
     return made
 
 
@@ -262,9 +262,9 @@ def test_broken_missing_and_newer_models_are_refused_by_name(trained: VaeGenerat
         ("classes[1]", ImageRequest([1, 2], ["level", "slanted"])),
         ("truncation", ImageRequest([1], truncation=0.0)),
         ("truncation", ImageRequest([1], truncation=float("nan"))),
-        ("truncation", ImageRequest([1], truncation=2.0, latents=np.zeros((1, 4), np.float32))),
+        ("truncation", ImageRequest([1], truncation=2.0, latents=np.zeros((1, 8), np.float32))),
         ("latents", ImageRequest([1], latents=np.zeros((1, 9), np.float32))),
-        ("latents", ImageRequest([1], latents=np.full((1, 4), np.nan, np.float32))),
+        ("latents", ImageRequest([1], latents=np.full((1, 8), np.nan, np.float32))),
         ("seeds[0]", ImageRequest([-1])),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -10,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 from PIL import Image
 from safetensors.torch import load_file
 
 from aigc.errors import AigcError, ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from aigc_server.cli import cli
+from tests.server.conftest import Client
 from tests.training.dots import TINY, dot_pictures, dot_store
 
 Run = Callable[..., Result]
@@ -158,29 +161,53 @@ def test_jobs_need_a_server_and_say_how_to_start_one(home: Path) -> None:
         run(home, "jobs")
 
 
+async def test_jobs_of_a_running_server_are_started_listed_watched_and_cancelled(client: Client) -> None:
+    address, home = f"127.0.0.1:{client.app.port}", client.app.platform.home
+
+    async def jobs(*words: str) -> Result:
+        # The server is in this process, and what it logs would be taken for what the command says.
+        with structlog.testing.capture_logs():
+            return await asyncio.to_thread(run, home, "jobs", *words, "--server", address)
+
+    assert "no jobs; start one" in (await jobs()).output
+    with pytest.raises(AigcError, match=r"INVALID_ARGUMENT.*did you mean gan\.loss\?"):
+        await jobs("start", "gan", "--name", "m", "--set", "gan.los=x")
+    job_id = (await jobs("start", "gan", "--name", "m", "--set", "trainer.steps=5")).output.split()[1]
+    waiting = (await jobs("start", "vae", "--name", "n")).output.split()[1]
+    assert "is cancelled" in (await jobs("cancel", waiting)).output
+    watched = await jobs("watch", job_id)
+    assert watched.exit_code == 1
+    assert "failed" in watched.output
+    assert "the catalogue has no pictures" in watched.output
+    listed = json.loads((await jobs("--json")).output)
+    assert [(j["id"], j["state"]) for j in listed] == [
+        (waiting, "JOB_STATE_CANCELLED"),
+        (job_id, "JOB_STATE_FAILED"),
+    ]
+    assert "the catalogue has no pictures" in (await jobs()).output
+
+
+@pytest.mark.slow
 def test_two_processes_train_together_and_keep_one_model(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for item in dot_pictures(20):
         assert item.content is not None
         (pictures / f"{item.id}.png").write_bytes(item.content.data)
+    assert "made one@1" in train(tmp_path, "one", "--data", str(pictures)).output
     given = [part for option in TINY.items() for part in ("--set", "=".join(option))]
     command = ["-m", "aigc_server.cli", "generator", "train", "gan", "--home", str(tmp_path), "--data", str(pictures)]
-    launchers = {
-        "one": [sys.executable],
-        "two": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"],
-    }
-    for name, launcher in launchers.items():
-        done = subprocess.run(
-            [*launcher, *command, "--name", name, "--threads", "1", *given],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert done.stdout.count(f"made {name}@1") == 1
-    one, two = (load_file(tmp_path / "models" / name / "1" / "model.safetensors") for name in launchers)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    done = subprocess.run(
+        [*launcher, *command, "--name", "two", "--threads", "1", *given],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("made two@1") == 1
+    one, two = (load_file(tmp_path / "models" / name / "1" / "model.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     # The same draws, summed in another order.
     for key, value in one.items():

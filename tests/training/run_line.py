@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from aigc.training.options import TrainerOptions
-from aigc.training.processes import joined
+from aigc.training.processes import end_process, joined
 from aigc.training.trainer import Trainer
 from tests.training.line_task import LineTask
 
@@ -23,3 +23,4 @@ if __name__ == "__main__":
             if progress.metrics:
                 sys.stdout.write(f"{progress.step} {progress.metrics['adam_loss']:.6f}\n")
                 sys.stdout.flush()
+    end_process(0)

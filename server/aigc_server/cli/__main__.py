@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from aigc_server.cli import main
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from aigc.training.processes import end_process
+
+        end_process(code)
+    sys.exit(code)
