@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
 __all__ = [
     "Activity",
     "Affinity",
     "CategoryAffinity",
+    "Creation",
+    "CreationState",
     "Event",
     "Item",
     "ItemContent",
@@ -322,3 +326,53 @@ class Recommendation:
     experiment: str
     snapshot: str
     models: Mapping[str, str] = field(default_factory=dict)
+
+
+class CreationState(StrEnum):
+    """Where a piece of generated content stands."""
+
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+    PENDING = "pending"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """The provenance record: everything it can be made again from, and every decision about it.
+
+    Attributes:
+        id: The content number, unique, written into the file as well.
+        user_id: Whom it was made for.
+        state: See :class:`CreationState`.
+        kind: ``text``, ``image`` or ``audio``.
+        model: ``name@version``.
+        condition: The way its condition was chosen: ``class``, ``taste``, ``caption`` or ``prompt``.
+        recipe: Plain values: seed, class, caption, latent, truncation, prompt, sampling, and the digest of the result.
+        created_ms: Milliseconds since the epoch.
+        item_id: The item it became, empty for one that was refused.
+        title: What it is shown by.
+        source_item_ids: Items its condition was made from.
+        quality: In [0, 1]; NaN without a scorer.
+        reason: Why it was refused, UPPER_SNAKE_CASE.
+        detail: The same in words.
+        reviewed_ms: When a person decided; 0 before.
+        reviewer: Who.
+    """
+
+    id: str
+    user_id: str
+    state: CreationState
+    kind: str
+    model: str
+    condition: str
+    recipe: Mapping[str, Any]
+    created_ms: int
+    item_id: str = ""
+    title: str = ""
+    source_item_ids: tuple[str, ...] = ()
+    quality: float = float("nan")
+    reason: str = ""
+    detail: str = ""
+    reviewed_ms: int = 0
+    reviewer: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -17,7 +18,7 @@ _FORMS = {(4, 5): "五言絕句", (4, 7): "七言絕句", (8, 5): "五言律詩"
 
 
 def poem_text(poem: dict[str, object]) -> str | None:
-    """A heading with the form, found by counting, and the lines; None where characters are lost or notes stand within."""
+    """A heading with the form, found by counting, and the lines; None where characters are lost or notes are within."""
     lines = "\n".join(poem["lines"])
     title = str(poem["title"])
     if _STRANGE.search(lines) or not lines:
@@ -43,13 +44,14 @@ def plays() -> str:
     return (DATA / "tinyshakespeare" / "input.txt").read_text(encoding="utf-8")
 
 
-def dialogue_pairs(language: str) -> list[tuple[str, str]]:
-    """(what was said, the answer) of every turn that is one."""
+def dialogue_pairs(language: str, without: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(what was said, the answer) of every turn that is one; ``without`` these categories."""
     pairs = []
     with (DATA / "dialogues" / f"{language}.jsonl").open(encoding="utf-8") as file:
         for line in file:
-            turns = json.loads(line)["turns"]
-            pairs += [(turns[i], turns[i + 1]) for i in range(0, len(turns) - 1)]
+            dialogue = json.loads(line)
+            turns = [] if dialogue["category"] in without else dialogue["turns"]
+            pairs += [(turns[i], turns[i + 1]) for i in range(len(turns) - 1)]
     return pairs
 
 

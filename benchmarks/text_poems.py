@@ -1,6 +1,6 @@
 """Trains the language model of the poems, plays and dialogues, then the one that answers. Prints both validations.
 
-    python benchmarks/text_poems.py FOLDER [--seconds 1200]
+    python benchmarks/text_poems.py FOLDER [--steps 900] [--answer-steps 900] [--only-answers]
 
 writes FOLDER/base and FOLDER/dialogue (models), FOLDER/runs (curves, samples).
 """
@@ -13,6 +13,8 @@ import shutil
 import time
 from pathlib import Path
 
+from text_corpus import dialogue_pairs, plays, poems, scenes
+
 from aigc.generate.base import TextData
 from aigc.generate.gpt import GptGenerator
 from aigc.generate.gpt_task import GptTask
@@ -21,7 +23,6 @@ from aigc.generate.tokenizer import TextTokenizer
 from aigc.generate.transformer import TransformerOptions
 from aigc.training.options import TrainerOptions
 from aigc.training.trainer import Trainer
-from text_corpus import dialogue_pairs, plays, poems, scenes
 
 PROMPTS = ("五言絕句《春曉》\n", "五言絕句《秋夜》\n", "七言絕句《江雪》\n", "ROMEO:\n")
 QUESTIONS = ("我是一个人工智能助手", "你好", "你是谁", "什么是人工智能", "Are you a robot?")
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--answer-steps", type=int, default=200)
+    parser.add_argument("--answer-steps", type=int, default=900)
     parser.add_argument("--only-answers", action="store_true")
     args = parser.parse_args()
 
@@ -90,22 +91,25 @@ def main() -> None:
         )
         base = fit(task, trainer, args.folder / "runs" / "base", base_folder)
 
-    # Chinese answers weigh more: there are four times as many English ones.
+    # The short talk of both languages; help with computers, quizzes and code are other kinds of text, and longer.
+    chinese = dialogue_pairs("chinese")
+    english = dialogue_pairs("english", without=("tech support", "trivia", "coding"))
     random.Random(2).shuffle(chinese)
-    pairs = chinese[40:] * 3 + english
+    pairs = chinese[20:] * 2 + english
+    print(f"{len(chinese) - 20} Chinese pairs, twice, and {len(english)} English ones", flush=True)
     task = GptTask(
         base,
-        TextData([], pairs=pairs, held_out_pairs=chinese[:40]),
-        TextTrainingOptions(args.batch, 0.01, 0.001, sample_prompts=QUESTIONS, sample_tokens=40),
+        TextData([], pairs=pairs, held_out_pairs=chinese[:20]),
+        TextTrainingOptions(32, 0.02, 0.002, sample_prompts=QUESTIONS, sample_tokens=40),
     )
     trainer = TrainerOptions(
         steps=args.answer_steps,
         schedule="linear",
-        warmup_steps=10,
+        warmup_steps=20,
         average_decay=0.95,
         precision="bfloat16",
         log_every=20,
-        validate_every=50,
+        validate_every=200,
     )
     fit(task, trainer, args.folder / "runs" / "dialogue", args.folder / "dialogue")
     print(max((args.folder / "runs" / "dialogue" / "samples").iterdir()).read_text(encoding="utf-8"))

@@ -3,8 +3,9 @@
     python benchmarks/text_shakespeare.py 3      # goal: below 1.70; nanoGPT's CPU setting reaches 1.88 in about 3 min
     python benchmarks/text_shakespeare.py 30     # goal: below 1.55; nanoGPT's GPU setting reaches 1.4697
 
-The loss is over the whole validation part, read once in windows of the model's context that do not overlap; nanoGPT takes
-the mean of 200 (CPU: 20) batches of such windows at random places, so a character has the same context on average.
+The loss is over the whole validation part, read once in windows of the model's context that do not overlap; nanoGPT
+takes the mean of 200 (CPU: 20) batches of such windows at random places, so a character has the same context on
+average.
 The minutes are wall time from the first step on, compiling included, validations left out.
 """
 

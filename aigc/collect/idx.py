@@ -11,13 +11,15 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from aigc.collect.rejects import Rejects
 from aigc.entities import Item, ItemContent
 from aigc.errors import InvalidInputError, NotFoundError
 
-__all__ = ["find_idx", "read_idx"]
+__all__ = ["find_idx", "read_idx", "read_idx_arrays"]
 
 _IMAGES = 0x00000803
 _LABELS = 0x00000801
@@ -47,17 +49,7 @@ def read_idx(path: Path, rejects: Rejects, *, limit: int = 0) -> Iterator[Item]:
     labels = _read_labels(path)
     stem = path.name.split("-images")[0].split(".")[0]
     with _open(path) as file:
-        try:
-            magic, count, height, width = struct.unpack(">4i", file.read(16))
-        except (struct.error, OSError, EOFError, zlib.error) as error:
-            raise InvalidInputError(f"{path} is no IDX file ({error})", field="path") from error
-        if magic != _IMAGES or count < 0 or not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
-            raise InvalidInputError(
-                f"{path} is no IDX file of pictures: its header says {magic:#x}, {count} of {height} × {width}",
-                field="path",
-            )
-        if labels is not None and len(labels) != count:
-            raise InvalidInputError(f"{path} has {count} pictures and {len(labels)} labels beside it", field="path")
+        count, height, width = _read_header(path, file, labels)
         for i in range(min(count, limit) if limit else count):
             try:
                 pixels = file.read(height * width)
@@ -75,6 +67,44 @@ def read_idx(path: Path, rejects: Rejects, *, limit: int = 0) -> Iterator[Item]:
                 categories=(str(labels[i]),) if labels is not None else (),
                 content=ItemContent("image/png", target.getvalue()),
             )
+
+
+def read_idx_arrays(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(n, height, width) uint8 pictures and (n,) int64 labels, empty where there is no file of them.
+
+    Raises:
+        InvalidInputError: The file is no IDX file of pictures, ends early, or has another number of labels.
+        NotFoundError: No such file.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path} is no file", reason="FILE_NOT_FOUND")
+    labels = _read_labels(path)
+    with _open(path) as file:
+        count, height, width = _read_header(path, file, labels)
+        try:
+            data = file.read(count * height * width)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InvalidInputError(f"{path} cannot be unpacked ({error})", field="path") from error
+    if len(data) < count * height * width:
+        raise InvalidInputError(f"{path} ends before picture {len(data) // (height * width)} of {count}", field="path")
+    pixels = np.frombuffer(data, np.uint8).reshape(count, height, width)
+    return pixels, np.frombuffer(labels or b"", np.uint8).astype(np.int64)
+
+
+def _read_header(path: Path, file: IO[bytes], labels: bytes | None) -> tuple[int, int, int]:
+    """(pictures, height, width)."""
+    try:
+        magic, count, height, width = struct.unpack(">4i", file.read(16))
+    except (struct.error, OSError, EOFError, zlib.error) as error:
+        raise InvalidInputError(f"{path} is no IDX file ({error})", field="path") from error
+    if magic != _IMAGES or count < 0 or not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
+        raise InvalidInputError(
+            f"{path} is no IDX file of pictures: its header says {magic:#x}, {count} of {height} × {width}",
+            field="path",
+        )
+    if labels is not None and len(labels) != count:
+        raise InvalidInputError(f"{path} has {count} pictures and {len(labels)} labels beside it", field="path")
+    return count, height, width
 
 
 def _read_labels(images: Path) -> bytes | None:

@@ -14,10 +14,10 @@ def shifted(x: Tensor, numbers: Tensor, reach: float = 0.15) -> Tensor:
 
     Args:
         x: In [-1, 1]; what comes in from outside is -1.
-        numbers: (B, 3) in [0, 1): the shift right, down, and the scale.
+        numbers: (B, 4) in [0, 1): the shift right, down, the scale, and whether there is any (below ½).
         reach: Largest shift as a share of the side, and of the scale.
     """
-    move = (numbers * 2 - 1).float() * reach  # (B, 3)
+    move = (numbers[:, :3] * 2 - 1).float() * reach * (numbers[:, 3:] < 0.5)  # (B, 3)
     scale = torch.exp(move[:, 2])
     matrix = torch.zeros(len(x), 2, 3, device=x.device)
     matrix[:, 0, 0] = matrix[:, 1, 1] = scale

@@ -11,60 +11,17 @@ The article cites the paper with other authors and describes an autoencoder in i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from aigc.errors import InvalidInputError
+from aigc.generate.caption_gan_options import CaptionGanOptions
 from aigc.generate.captions import CaptionEncoder
 from aigc.generate.gan import Discriminator, Generator
 from aigc.generate.gan_options import GanOptions
 
 __all__ = ["CaptionDiscriminator", "CaptionGanOptions", "build_caption_networks"]
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionGanOptions:
-    """Choices.
-
-    Attributes:
-        networks: Sizes, rates and penalties as of any GAN; ``conditional`` and ``loss`` do not count.
-        caption_size: Numbers a caption becomes.
-        mismatch: Weight of the wrong captions; 0 for none.
-        contrast: Weight of finding a picture's caption among the batch's.
-        temperature: Of that choice.
-        dropped: Share of a caption's pieces hidden in training.
-        reach: How far pictures are shifted and scaled for the discriminator, as a share of the side.
-    """
-
-    networks: GanOptions = field(
-        default_factory=lambda: GanOptions(channels=(192, 96, 64), penalty=0.5, conditional=False)
-    )
-    caption_size: int = 128
-    mismatch: float = 1.0
-    contrast: float = 0.5
-    temperature: float = 0.1
-    dropped: float = 0.2
-    reach: float = 0.12
-
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("caption_size", 1, 4096),
-            ("mismatch", 0, math.inf),
-            ("contrast", 0, math.inf),
-            ("temperature", 0.01, 10),
-            ("dropped", 0, 0.9),
-            ("reach", 0, 0.5),
-        ):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and least <= value <= most):
-                raise InvalidInputError(f"{name} is {value}: take a number from {least} to {most}", field=name)
-        if self.networks.architecture != "residual" or self.networks.pack != 1 or self.networks.unroll_steps:
-            raise InvalidInputError(
-                "networks: a residual pair, neither packed nor unrolled, is needed", field="networks"
-            )
 
 
 class CaptionDiscriminator(nn.Module):

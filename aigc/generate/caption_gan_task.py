@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class CaptionGanTask:
         self.image_shape = (height, width, channels)
         self.generator, self.discriminator, self.encoder = build_caption_networks(self.image_shape, options)
         self._pieces = [[caption_pieces(line) for line in c.splitlines() if line.strip()] for c in train.captions]
+        seen = Counter(piece for lines in self._pieces for piece in {p for line in lines for p in line})
+        self._rare = torch.tensor([seen.get(row, 0) < 2 for row in range(self.encoder.table.num_embeddings)])
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -84,7 +87,7 @@ class CaptionGanTask:
         captions, again = self.encoder(torch.cat([pieces, others])).chunk(2)  # (B, caption_size) each
         with torch.no_grad():
             fake = self.generator(torch.cat([z, captions], dim=1), pieces)
-        numbers = context.uniform(networks.batch_size, 2, 3, stream=2)
+        numbers = context.uniform(networks.batch_size, 2, 4, stream=2)
         both = torch.cat([shifted(real, numbers[:, 0], o.reach), shifted(fake, numbers[:, 1], o.reach)])
         penalised = networks.penalty > 0 and context.step % networks.penalty_every == 0
         both.requires_grad_(penalised)
@@ -117,7 +120,7 @@ class CaptionGanTask:
         self.encoder.requires_grad_(False)
         captions = self.encoder(pieces)
         fake = self.generator(torch.cat([z, captions], dim=1), pieces)
-        numbers = context.uniform(networks.batch_size, 2, 3, stream=3)
+        numbers = context.uniform(networks.batch_size, 2, 4, stream=3)
         features, alone, places = self.discriminator(shifted(fake, numbers[:, 0], o.reach))
         on_fake = self.discriminator.judge(features, alone, captions)
         with torch.no_grad():
@@ -180,4 +183,5 @@ class CaptionGanTask:
             chosen.append(pieces)
         padded = pad_pieces([list(dict.fromkeys(p))[:MAX_PIECES] for p in chosen])
         dropped = context.cut(torch.rand(size, padded.shape[1], generator=context.generator(stream + 2)))
-        return torch.where(dropped < self.options.dropped, 0, padded)
+        share = torch.where(self._rare[padded], self.options.dropped_rare, self.options.dropped)
+        return torch.where(dropped < share, 0, padded)

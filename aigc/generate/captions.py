@@ -60,7 +60,8 @@ class CaptionEncoder(nn.Module):
         super().__init__()
         self.table = nn.Embedding(_BUCKETS, _WIDTH, padding_idx=0)
         self.weigh = nn.Embedding(_BUCKETS, 1, padding_idx=0)
-        nn.init.normal_(self.table.weight, std=_WIDTH**-0.5)
+        # Near nothing: a piece that training never saw then says next to nothing, instead of something at random.
+        nn.init.normal_(self.table.weight, std=0.005)
         nn.init.zeros_(self.weigh.weight)
         self.first = nn.Linear(_WIDTH, 2 * size)
         self.last = nn.Linear(2 * size, size)

@@ -30,7 +30,7 @@ class Constraint:
         self._size = vocabulary_size
 
     def mask(self, logits: Tensor) -> None:
-        """Set the (V,) logits of tokens that may not follow to -inf, in place; the end mark may where the form is whole."""
+        """Set the (V,) logits of tokens that may not follow to -inf; the end mark may where the form is whole."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
         allowed = np.unpackbits(bits, count=self._size, bitorder="little").astype(bool)
         logits.masked_fill_(~torch.from_numpy(allowed).to(logits.device), float("-inf"))

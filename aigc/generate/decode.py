@@ -1,13 +1,14 @@
 """The text engine: many requests in one running batch, each streamed, each stopped within one step.
 
-Continuous batching (Yu et al., Orca, 2022): a request joins between two steps and leaves when it ends, and the pieces of a
-new prompt are taken in beside the running texts' next tokens. Keys and values of a prompt's beginning that another text
-has in its slot are copied instead of computed.
+Continuous batching (Yu et al., Orca, 2022): a request joins between two steps and leaves when it ends, and the pieces
+of a new prompt are taken in beside the running texts' next tokens. Keys and values of a prompt's beginning that another
+text has in its slot are copied instead of computed.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -134,15 +135,13 @@ class TextStream:
 class _Row:
     """One text on its way."""
 
-    __slots__ = ("constraint", "deadline", "emission", "index", "most", "prompt", "request", "rules", "slot", "stream", "taken", "tokens")  # fmt: skip
-
     def __init__(
         self,
         request: TextRequest,
         index: int,
         prompt: list[int],
         most: int,
-        deadline: float | None,
+        deadline: float,
         stream: TextStream,
         emission: Emission,
         constraint: Constraint | None,
@@ -165,6 +164,7 @@ class TextEngine:
         limits: EngineLimits | None = None,
         *,
         dialogue: bool = False,
+        endless: bool = False,
     ) -> None:
         """Start.
 
@@ -173,6 +173,7 @@ class TextEngine:
             tokenizer: The model's.
             limits: See there.
             dialogue: Take a prompt for a user's turn.
+            endless: Never draw the end mark: texts end by their length or a stop text only.
         """
         self.limits = limits or EngineLimits()
         self.dialogue = dialogue
@@ -181,7 +182,7 @@ class TextEngine:
         self._compiler = ConstraintCompiler(tokenizer, decoder.vocabulary_size)
         self._end = {tokenizer.end}
         # Special tokens are never drawn, but for the end; nor are rows of the embedding without a token.
-        banned = [t for t in tokenizer.special if t != tokenizer.end]
+        banned = [t for t in tokenizer.special if endless or t != tokenizer.end]
         self._banned = torch.tensor([*banned, *range(len(tokenizer), decoder.vocabulary_size)], dtype=torch.int64)
         self._lock = threading.Condition()
         self._waiting: deque[_Row] = deque()
@@ -190,6 +191,9 @@ class TextEngine:
         # What each slot holds: the tokens whose keys and values are in it, running or ended.
         self._held: list[list[int]] = [[] for _ in range(decoder.slots)]
         self._closing = False
+        # Whether a stream was cancelled, and the next deadline: most steps have neither to look for.
+        self._alarm = False
+        self._soonest = math.inf
         self._failure: Exception | None = None
         self._rules: BatchRules | None = None
         self._ruled: list[_Row] = []
@@ -217,7 +221,16 @@ class TextEngine:
         most = min(request.max_tokens, self._decoder.context - len(prompt))
         stream = TextStream(self, request.n)
         rows = [
-            _Row(request, i, prompt, most, deadline, stream, Emission(self._tokenizer, request.stop), constraint)
+            _Row(
+                request,
+                i,
+                prompt,
+                most,
+                math.inf if deadline is None else deadline,
+                stream,
+                Emission(self._tokenizer, request.stop),
+                constraint,
+            )
             for i, constraint in enumerate(constraints)
         ]
         with self._lock:
@@ -230,6 +243,7 @@ class TextEngine:
                     reason="TEXT_QUEUE_FULL",
                 )
             self._waiting.extend(rows)
+            self._soonest = min(self._soonest, rows[0].deadline)
             self._lock.notify()
         return stream
 
@@ -244,20 +258,32 @@ class TextEngine:
     def wake(self) -> None:
         """Let the decode thread look for cancellations."""
         with self._lock:
+            self._alarm = True
             self._lock.notify()
 
     def close(self) -> None:
         """End all texts as cancelled, and the thread. Closing twice is fine."""
         with self._lock:
-            self._closing = True
+            self._closing = self._alarm = True
             self._lock.notify()
         self._thread.join()
 
     def _prompt(self, request: TextRequest) -> list[int]:
+        if request.prompt_tokens:
+            return self._known(request.prompt_tokens)
         turns = request.turns or ([request.prompt] if self.dialogue else ())
         if turns:
             return self._tokenizer.chat(turns)
         return self._tokenizer.encode(request.prompt) or [self._tokenizer.end]
+
+    def _known(self, tokens: Sequence[int]) -> list[int]:
+        strange = [token for token in tokens if not 0 <= token < self._decoder.vocabulary_size]
+        if strange:
+            raise InvalidInputError(
+                f"prompt_tokens has {strange[0]}, and the model's tokens end at {self._decoder.vocabulary_size - 1}",
+                field="prompt_tokens",
+            )
+        return list(tokens)
 
     def _check(self, request: TextRequest, prompt: Sequence[int]) -> None:
         for name, value, most in (
@@ -300,11 +326,16 @@ class TextEngine:
     def _sweep(self) -> None:
         """End rows that are cancelled or late, running or waiting."""
         now = time.monotonic()
+        if not self._alarm and now < self._soonest:
+            return
+        self._alarm, self._soonest = False, math.inf
         for row in [*self._active, *self._waiting]:
             if self._closing or row.stream.cancelled:
                 self._finish(row, "cancelled")
-            elif row.deadline is not None and now >= row.deadline:
+            elif now >= row.deadline:
                 self._finish(row, "deadline")
+            else:
+                self._soonest = min(self._soonest, row.deadline)
 
     def _enter(self, row: _Row) -> None:
         """Give a row the free slot that holds the longest beginning of its prompt, or copy it from another slot."""

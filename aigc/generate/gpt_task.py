@@ -89,9 +89,12 @@ class GptTask:
     def _dialogue_batch(self, examples: Examples, context: StepContext) -> tuple[Tensor, Tensor, float]:
         """Rows, and what a token's loss weighs: every answer's token the same, over all processes' rows together."""
         everyone = replace(context, rank=0, world=1).rows(len(examples), self.options.batch_size)
-        share = context.world / max(1, int((examples.targets[everyone] != IGNORED).sum()))
+        counted = examples.targets[everyone] != IGNORED  # (batch, T)
+        share = context.world / max(1, int(counted.sum()))
+        # Dialogues differ much in length, and what is after the longest of a batch teaches nothing.
+        longest = int(counted.any(dim=0).nonzero().max()) + 1
         rows = context.cut(everyone)
-        return examples.tokens[rows], examples.targets[rows], share
+        return examples.tokens[rows, :longest], examples.targets[rows, :longest], share
 
     @torch.no_grad()
     def validate(self, modules: Mapping[str, nn.Module]) -> Mapping[str, float]:

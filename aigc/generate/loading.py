@@ -15,7 +15,7 @@ __all__ = ["KINDS", "load_generator"]
 KINDS = {
     "gan": "aigc.generate.gan_generator:GanGenerator",
     "caption-gan": "aigc.generate.caption_gan_generator:CaptionGanGenerator",
-    "vae": "aigc.generate.vae:VaeGenerator",
+    "vae": "aigc.generate.vae_generator:VaeGenerator",
     "audio-vae": "aigc.generate.audio_vae:AudioVaeGenerator",
     "gpt": "aigc.generate.gpt:GptGenerator",
     "bert": "aigc.generate.bert:BertGenerator",

@@ -16,18 +16,20 @@ FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 
 @dataclass(frozen=True, slots=True)
 class TextRequest:
-    """A text wanted. Give ``prompt`` or ``turns``.
+    """A text wanted. Give ``prompt``, ``turns`` or ``prompt_tokens``.
 
     Attributes:
         prompt: What to continue.
         turns: A dialogue to go on with: the user's, the assistant's, … and the user's at last.
+        prompt_tokens: What to continue, as tokens of the model's own.
         max_tokens: Most tokens to generate for each of the ``n`` texts; fewer where the model's context ends.
         temperature: 0 for the likeliest token always; below 1 surer, above 1 bolder.
         top_k: Only the k likeliest tokens may be drawn; 0 for all.
-        top_p: Only the likeliest tokens that hold this share of the probability together (Holtzman et al. 2020); in (0, 1].
+        top_p: Only the likeliest tokens that hold this share of the probability together (Holtzman et al. 2020); in
+            (0, 1].
         min_p: Only tokens at least this share as likely as the likeliest (Nguyen et al. 2024); in [0, 1).
-        repetition_penalty: Divides what speaks for a token that stands in the prompt or the answer (Keskar et al. 2019);
-            1 for none.
+        repetition_penalty: Divides what speaks for a token that stands in the prompt or the answer (Keskar et al.
+            2019); 1 for none.
         presence_penalty: Taken from the logit of a token that the answer has; in [-2, 2].
         frequency_penalty: The same for each time that it has it.
         stop: Texts that end the answer; they are not part of it.
@@ -40,6 +42,7 @@ class TextRequest:
 
     prompt: str = ""
     turns: Sequence[str] = ()
+    prompt_tokens: Sequence[int] = ()
     max_tokens: int = 128
     temperature: float = 1.0
     top_k: int = 0
@@ -56,7 +59,8 @@ class TextRequest:
     regex: str | None = None
 
     def __post_init__(self) -> None:
-        _check(not (self.prompt and self.turns), "turns", "a prompt and turns", "one of them")
+        given = [name for name in ("prompt", "turns", "prompt_tokens") if getattr(self, name)]
+        _check(len(given) <= 1, given[-1] if given else "prompt", " and ".join(given), "one of them")
         _check(
             all(isinstance(turn, str) for turn in self.turns) and (not self.turns or len(self.turns) % 2 == 1),
             "turns",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from aigc.errors import InvalidInputError
 from aigc.kernel import Plan, Source
+from aigc.recommend.creation_recipe import CreationRecipe
 
 __all__ = ["Rerank", "SourceRecipe", "Strategy", "read_strategy"]
 
@@ -76,6 +77,7 @@ class Strategy:
         fresh_half_life_days: Days in which an item's freshness halves.
         user_neighbours: Similar users consulted by ``user_user``.
         max_generated_share: Part of the answer that generated items may fill.
+        generate: Whether and how content is generated for its users.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Strategy:
     fresh_half_life_days: float = 30.0
     user_neighbours: int = 50
     max_generated_share: float = 1.0
+    generate: CreationRecipe = field(default_factory=CreationRecipe)
 
     def plan(self) -> Plan:
         """The same for the Engine."""
@@ -133,8 +136,12 @@ def read_strategy(path: Path) -> Strategy:
         raise _invalid(path, "sources", "has no [[sources]] table; add at least one")
     sources = tuple(_table(path, f"sources[{i}].", t, SourceRecipe) for i, t in enumerate(tables))
     rerank = _table(path, "rerank.", raw.pop("rerank", {}), Rerank)
+    try:
+        generate = _table(path, "generate.", raw.pop("generate", {}), CreationRecipe)
+    except InvalidInputError as error:
+        raise _invalid(path, "", error.message) if error.reason == "INVALID_INPUT" else error from error
     raw.setdefault("description", "")
-    strategy = _table(path, "", raw, Strategy, name=path.stem, sources=sources, rerank=rerank)
+    strategy = _table(path, "", raw, Strategy, name=path.stem, sources=sources, rerank=rerank, generate=generate)
     _validate(path, strategy)
     return strategy
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aigc.creation.arms import Arm, Arms
 from aigc.errors import ConflictError, CorruptDataError
 from aigc.index.snapshot import SnapshotFolder
 from aigc.prepare.steps import PrepareOptions
@@ -19,10 +20,14 @@ from aigc.services.admin import Admin
 from aigc.services.answer_log import AnswerLog
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
+from aigc.services.creation import Creator
 from aigc.services.intake import Intake
 from aigc.services.limits import Limits
 from aigc.services.profiles import Profiles
 from aigc.services.recommender import Recommender
+from aigc.services.suggestion import Suggestions
+from aigc.services.training import Training
+from aigc.services.training_limits import TrainingLimits
 from aigc.services.watcher import Watcher
 from aigc.store.base import EventBatch
 from aigc.store.sql import SqlStore, open_store
@@ -44,6 +49,7 @@ class PlatformOptions:
         poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
         read_only: Open beside a running server; every write is refused.
         verify: Compare the snapshot's files with their checksums before serving.
+        training: What training jobs may use.
         serving: False opens for writing alone, as an import needs it: nothing is loaded, nothing can be asked.
     """
 
@@ -56,7 +62,12 @@ class PlatformOptions:
     poll_ms: int = 0
     read_only: bool = False
     verify: bool = True
+    training: TrainingLimits = field(default_factory=TrainingLimits)
     serving: bool = True
+
+    def url(self, home: Path) -> str:
+        """The database of a data directory."""
+        return self.store_url or f"sqlite:///{home / 'aigc.sqlite'}"
 
 
 class Platform:
@@ -76,6 +87,12 @@ class Platform:
         self.profiles = Profiles(store, self.live, options.weights, options.limits)
         self._log = None if options.read_only else AnswerLog(store)
         self.recommender = Recommender(self.live, self.strategies, options.limits, self._log)
+        self.training = Training(home, options.url(home), options.training)
+        self.arms = Arms()
+        self.creator = Creator(
+            store, self.live, self.profiles, self.recommender, self.strategies, self.catalog, self.arms
+        )
+        self.suggestions = Suggestions(store, self.live)
         self._building = threading.Lock()
         self._refusal: CorruptDataError | None = None
         self._watcher: Watcher | None = None
@@ -94,8 +111,7 @@ class Platform:
         """
         options = options or PlatformOptions()
         home.mkdir(parents=True, exist_ok=True)
-        url = options.store_url or f"sqlite:///{home / 'aigc.sqlite'}"
-        store = open_store(url, read_only=options.read_only)
+        store = open_store(options.url(home), read_only=options.read_only)
         try:
             platform = cls(home, store, options)
             if not options.serving:
@@ -103,6 +119,9 @@ class Platform:
             if not options.read_only:
                 store.on_events = platform._on_events
             platform._serve_newest()
+            platform._remember_creations()
+            if not options.read_only:
+                platform.training.start()
             if options.poll_ms:
                 platform._watcher = Watcher(
                     platform.live, platform.snapshots, platform.strategies, poll_ms=options.poll_ms
@@ -134,10 +153,11 @@ class Platform:
     def problems(self) -> tuple[str, ...]:
         """What an operator should look at, each in one sentence."""
         refused = (str(self._refusal),) if self._refusal else ()
-        return refused + (self._watcher.problems() if self._watcher else ())
+        return refused + (self._watcher.problems() if self._watcher else ()) + self.training.problems
 
     def close(self) -> None:
-        """Finish what is queued and release the store."""
+        """Finish what is queued, let a job in training stop where it is, and release the store."""
+        self.training.close()
         if self._watcher is not None:
             self._watcher.close()
         if self._log is not None:
@@ -164,3 +184,16 @@ class Platform:
 
     def _on_events(self, batch: EventBatch) -> None:
         self.live.apply_events(batch)
+        self.arms.learn(batch.item_ids, self.options.weights.weigh(batch.types, batch.values).tolist())
+
+    def _remember_creations(self) -> None:
+        """What became of what was generated, rebuilt from the records and the events."""
+        before: tuple[int, str] | None = None
+        known = False
+        while page := self.store.creations.list(state="admitted", limit=1000, before=before):
+            for creation in page:
+                self.arms.own(creation.item_id, Arm(creation.model, creation.condition))
+            before, known = (page[-1].created_ms, page[-1].id), True
+        if known:
+            for batch in self.store.iterate_events():
+                self.arms.learn(batch.item_ids, self.options.weights.weigh(batch.types, batch.values).tolist())

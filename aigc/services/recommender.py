@@ -46,6 +46,12 @@ class Recommender:
         self._check(request, "")
         return self._answer([request], self._strategies.choose(request.strategy, request.user_id))[0]
 
+    def peek(self, request: RecommendRequest) -> tuple[RecommendedItem, ...]:
+        """The items of an answer that nobody sees, so that it is not logged."""
+        self._check(request, "")
+        choice = self._strategies.choose(request.strategy, request.user_id)
+        return self._answer([request], choice, log=False)[0].items
+
     def recommend_batch(self, requests: Sequence[RecommendRequest]) -> list[Recommendation]:
         """Many answers, in the order of the requests; one Engine call for each strategy among them."""
         self._limits.check_count(requests, "requests")
@@ -129,7 +135,9 @@ class Recommender:
             raise InvalidInputError("vector must be finite and not all zero", field="vector")
         return vector / np.float32(norm)
 
-    def _answer(self, requests: Sequence[RecommendRequest], choice: Choice) -> list[Recommendation]:
+    def _answer(
+        self, requests: Sequence[RecommendRequest], choice: Choice, *, log: bool = True
+    ) -> list[Recommendation]:
         serving = self._live.serving
         now_ms = int(time.time() * 1000)
         queries = self._queries(serving, requests, choice, now_ms)
@@ -145,7 +153,7 @@ class Recommender:
                 snapshot=serving.snapshot_id,
                 models=serving.models,
             )
-            if self._log is not None:
+            if log and self._log is not None:
                 self._log.add(answer, now_ms)
             answers.append(answer)
         return answers

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aigc.entities import Event, Item, ItemContent, Preferences
+from aigc.entities import Creation, Event, Item, ItemContent, Preferences
 
-__all__ = ["EventBatch", "ItemPage", "LoggedRecommendation", "Store", "StoreCounts", "StoredEvent"]
+__all__ = ["CreationStore", "EventBatch", "ItemPage", "LoggedRecommendation", "Store", "StoreCounts", "StoredEvent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,10 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True)
 class LoggedRecommendation:
-    """What was answered to whom, kept so that later events can be judged against it."""
+    """What was answered to whom, kept so that later events can be judged against it.
+
+    ``propensities`` is item id → probability, of the items that were tried by chance.
+    """
 
     id: str
     user_id: str
@@ -61,6 +64,7 @@ class LoggedRecommendation:
     snapshot: str
     item_ids: tuple[str, ...]
     created_ms: int
+    propensities: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,28 @@ class StoreCounts:
     users: int
 
 
+class CreationStore(Protocol):
+    """Durable records of what was generated; errors as of :class:`Store`."""
+
+    def put(self, creation: Creation) -> None:
+        """Insert or replace by id."""
+        ...
+
+    def get(self, creation_or_item_id: str) -> Creation | None:
+        """By its own id, or by that of the item it became."""
+        ...
+
+    def list(
+        self, *, state: str = "", user_id: str = "", limit: int = 100, before: tuple[int, str] | None = None
+    ) -> list[Creation]:
+        """Newest first; ``before`` is (created_ms, id) of the last one of the previous page."""
+        ...
+
+    def count_admitted(self, *, since_ms: int, user_id: str = "") -> int:
+        """How many were admitted, or put before a person, since a time; for one user or for all."""
+        ...
+
+
 class Store(Protocol):
     """Durable items, events and preferences.
 
@@ -80,6 +106,11 @@ class Store(Protocol):
     ``ConflictError`` (reason ``STORE_LOCKED``) when another process holds the store, ``UnavailableError`` when the
     database does not answer.
     """
+
+    @property
+    def creations(self) -> CreationStore:
+        """What was generated."""
+        ...
 
     def upsert_items(self, items: Sequence[Item]) -> None:
         """Insert or replace by id. An item with ``content=None`` keeps the content that it has."""
@@ -142,6 +173,10 @@ class Store(Protocol):
 
     def get_recommendation(self, recommendation_id: str) -> LoggedRecommendation | None:
         """An answer by its id, or None."""
+        ...
+
+    def iterate_recommendations(self, *, since_ms: int = 0) -> Iterator[list[LoggedRecommendation]]:
+        """Answers made at or after a time, oldest first, some thousand at a time."""
         ...
 
     def positions(self) -> Mapping[str, int]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from aigc.entities import Event, Item, ItemContent, Preferences
+from aigc.entities import Creation, CreationState, Event, Item, ItemContent, Preferences
 from aigc.store.base import EventBatch, LoggedRecommendation
 
 __all__ = [
+    "creation_from_row",
+    "creation_row",
     "event_batch",
     "event_from_row",
     "item_from_row",
@@ -126,6 +129,7 @@ def recommendation_row(answer: LoggedRecommendation) -> dict[str, Any]:
         "snapshot": answer.snapshot,
         "item_ids": json_text(list(answer.item_ids)),
         "created_ms": answer.created_ms,
+        "propensities": json_text(dict(answer.propensities)),
     }
 
 
@@ -139,4 +143,49 @@ def recommendation_from_row(row: Mapping[str, Any]) -> LoggedRecommendation:
         row["snapshot"],
         tuple(json.loads(row["item_ids"])),
         row["created_ms"],
+        json.loads(row["propensities"]),
+    )
+
+
+def creation_row(creation: Creation) -> dict[str, Any]:
+    """A creation for ``creations``."""
+    return {
+        "id": creation.id,
+        "item_id": creation.item_id,
+        "user_id": creation.user_id,
+        "state": creation.state.value,
+        "kind": creation.kind,
+        "model": creation.model,
+        "condition": creation.condition,
+        "recipe": json_text(dict(creation.recipe)),
+        "created_ms": creation.created_ms,
+        "title": creation.title,
+        "source_item_ids": json_text(list(creation.source_item_ids)),
+        "quality": None if math.isnan(creation.quality) else creation.quality,
+        "reason": creation.reason,
+        "detail": creation.detail,
+        "reviewed_ms": creation.reviewed_ms,
+        "reviewer": creation.reviewer,
+    }
+
+
+def creation_from_row(row: Mapping[str, Any]) -> Creation:
+    """The other way."""
+    return Creation(
+        id=row["id"],
+        user_id=row["user_id"],
+        state=CreationState(row["state"]),
+        kind=row["kind"],
+        model=row["model"],
+        condition=row["condition"],
+        recipe=json.loads(row["recipe"]),
+        created_ms=row["created_ms"],
+        item_id=row["item_id"],
+        title=row["title"],
+        source_item_ids=tuple(json.loads(row["source_item_ids"])),
+        quality=float("nan") if row["quality"] is None else row["quality"],
+        reason=row["reason"],
+        detail=row["detail"],
+        reviewed_ms=row["reviewed_ms"],
+        reviewer=row["reviewer"],
     )

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["contents", "events", "items", "metadata", "preferences", "recommendations"]
+__all__ = ["contents", "creations", "events", "items", "metadata", "preferences", "recommendations"]
 
 metadata = MetaData()
 
@@ -84,5 +84,31 @@ recommendations = Table(
     Column("snapshot", Text, nullable=False),
     Column("item_ids", Text, nullable=False),  # a JSON array
     Column("created_ms", BigInteger, nullable=False),
+    Column("propensities", Text, nullable=False, server_default="{}"),  # a JSON object
     Index("recommendations_user", "user_id", "created_ms"),
+    Index("recommendations_time", "created_ms"),
+)
+
+creations = Table(
+    "creations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("item_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("recipe", Text, nullable=False),  # a JSON object
+    Column("created_ms", BigInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("source_item_ids", Text, nullable=False),  # a JSON array
+    Column("quality", Float),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("reviewed_ms", BigInteger, nullable=False),
+    Column("reviewer", Text, nullable=False),
+    Index("creations_item", "item_id"),
+    Index("creations_time", "created_ms", "id"),
+    Index("creations_user", "user_id", "created_ms"),
 )

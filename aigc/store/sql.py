@@ -25,6 +25,7 @@ from aigc.store.lock import StoreLock
 from aigc.store.migrate import check_schema, upgrade_schema
 from aigc.store.paging import next_token, token_start
 from aigc.store.schema import contents, events, items, metadata, preferences, recommendations
+from aigc.store.sql_creations import SqlCreations
 from aigc.store.writer import GroupCommit
 
 __all__ = ["SqlStore", "open_store"]
@@ -78,6 +79,7 @@ class SqlStore:
         self._sqlite = url.drivername == "sqlite"
         self._where = url.render_as_string()
         self._writer = None if read_only else GroupCommit(engine, self._where)
+        self.creations = SqlCreations(engine, self._where, self._write, self._replace)
 
     @property
     def waiting_rows(self) -> int:
@@ -287,6 +289,14 @@ class SqlStore:
         """See :class:`Store`."""
         row = self._first(select(recommendations).where(recommendations.c.id == recommendation_id))
         return rows.recommendation_from_row(row) if row is not None else None
+
+    def iterate_recommendations(self, *, since_ms: int = 0) -> Iterator[list[LoggedRecommendation]]:
+        """See :class:`Store`."""
+        query = select(recommendations).where(recommendations.c.created_ms >= since_ms)
+        query = query.order_by(recommendations.c.created_ms, recommendations.c.id)
+        with translated(self._where), self._engine.connect() as connection:
+            for part in connection.execution_options(yield_per=1000).execute(query).mappings().partitions():
+                yield [rows.recommendation_from_row(row) for row in part]  # type: ignore[arg-type]
 
     def positions(self) -> Mapping[str, int]:
         """See :class:`Store`."""

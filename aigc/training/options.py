@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from aigc.errors import InvalidInputError
 
-__all__ = ["TrainerOptions"]
+__all__ = ["MAY_CHANGE", "TrainerOptions"]
+
+# What may differ between the first part of a run and the rest: when it ends, what it reports, how it is sped up.
+MAY_CHANGE = (
+    "log_every",
+    "validate_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "max_seconds",
+    "max_rollbacks",
+    "compile",
+)
 
 _SCHEDULES = ("constant", "linear", "cosine", "trapezoid")
 _PRECISIONS = ("auto", "float32", "bfloat16")

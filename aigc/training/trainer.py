@@ -18,23 +18,13 @@ from aigc.generate.task import StepContext, Task
 from aigc.training.averages import Averages
 from aigc.training.checkpoint import Checkpoints, RunState
 from aigc.training.guards import DIVERSITY, TrainingFailedError, collapsed, is_finite, judge_target
-from aigc.training.options import TrainerOptions
+from aigc.training.options import MAY_CHANGE, TrainerOptions
 from aigc.training.processes import Processes
 from aigc.training.run_folder import RunFolder
 from aigc.training.schedule import rate_at
 
 __all__ = ["Trainer", "TrainingProgress"]
 
-# What may differ between the first part of a run and the rest: when it ends, what it reports, how it is sped up.
-_FREE = (
-    "log_every",
-    "validate_every",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "max_seconds",
-    "max_rollbacks",
-    "compile",
-)
 _RATE_AFTER_ROLLBACK = 0.5
 # Drawing takes a second.
 _CURVES_S = 60.0
@@ -66,7 +56,7 @@ class TrainingProgress:
 
 
 class Trainer:
-    """One run of one task in one folder; going on where a killed run stopped is the same call as beginning.
+    """One run of one task in one folder; going on where a killed or stopped run ended is the same call as beginning.
 
     Everything random follows from the seed and the step, and the state is all in the checkpoint, so on a CPU a resumed
     run ends with the very bits of the uninterrupted one.
@@ -80,6 +70,7 @@ class Trainer:
         *,
         processes: Processes | None = None,
         settings: Mapping[str, object] | None = None,
+        stop: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare.
@@ -90,6 +81,8 @@ class Trainer:
             folder: Where checkpoints, measures and pictures go.
             processes: The group this process is one of.
             settings: What else must be the same for a run to go on, such as the model's options and the data's hash.
+            stop: Asked after every step whether to end there, with a checkpoint; the leading process's answer counts,
+                and either every process has one or none.
             clock: Seconds.
         """
         self.task = task
@@ -97,17 +90,19 @@ class Trainer:
         self.processes = processes or Processes()
         self.run = RunFolder(folder)
         self.state = RunState(
-            settings={k: v for k, v in asdict(options).items() if k not in _FREE} | {"task": dict(settings or {})}
+            settings={k: v for k, v in asdict(options).items() if k not in MAY_CHANGE} | {"task": dict(settings or {})}
         )
         self.modules = {name: module.to(self.processes.device) for name, module in task.modules.items()}
         self.optimizers = dict(task.optimizers())
         self.averages = Averages(self.modules, task.averaged, options.average_decay)
         self._checkpoints = Checkpoints(self.run.checkpoints, options.keep_checkpoints)
         self._peaks = {name: [float(g["lr"]) for g in o.param_groups] for name, o in self.optimizers.items()}
+        self.stopped = False
+        self._stop = stop
         self._clock = clock
         self._sums: dict[str, list[float]] = {}
         self._rollbacks = 0
-        self._next_curves = -math.inf
+        self._next_curves = clock() + _CURVES_S
         if options.compile:
             for module in self.modules.values():
                 module.compile()
@@ -128,7 +123,7 @@ class Trainer:
         """
         yield self._begin()
         options, before, started = self.options, self.state.seconds, self._clock()
-        while self.state.step < options.steps:
+        while self.state.step < options.steps and not self._converged:
             metrics = self._step(self.state.step)
             if not is_finite(metrics):
                 yield self._go_back(f"a loss is not finite ({_words(metrics)})")
@@ -161,10 +156,20 @@ class Trainer:
             if out_of_time:
                 yield self._event(f"ended after {self.state.seconds:.0f} s, as trainer.max_seconds says")
                 break
+            if self._stop is not None and not ends and self.processes.agree(float(self._stop())):
+                self._checkpoint()
+                self.stopped = True
+                yield self._event(f"stopped at step {self.state.step:,}, to go on from there")
+                return
         if options.target and self.state.best_step not in (-1, self.state.step):
             self._restore(self.state.best_step)
         if self.processes.leads:
             self.run.draw_curves()
+
+    @property
+    def _converged(self) -> bool:
+        """Ended so before; a run that is only asked for its result must not go on."""
+        return bool(self.options.patience) and self.state.waited >= self.options.patience
 
     def _begin(self) -> TrainingProgress:
         if self.processes.leads:

@@ -16,22 +16,18 @@ const float* shaped(const py::object& object, const std::string& name,
   auto array = require<float>(object, name, static_cast<int>(shape.size()));
   for (std::size_t i = 0; i < shape.size(); ++i)
     if (static_cast<std::size_t>(array.shape(static_cast<py::ssize_t>(i))) != shape[i])
-      throw py::value_error(name + " has length " +
-                            std::to_string(array.shape(static_cast<py::ssize_t>(i))) +
-                            " in dimension " + std::to_string(i) + ", expected " +
-                            std::to_string(shape[i]));
+      throw py::value_error(
+          name + " has length " + std::to_string(array.shape(static_cast<py::ssize_t>(i))) +
+          " in dimension " + std::to_string(i) + ", expected " + std::to_string(shape[i]));
   alive.push_back(array);
   return array.data();
 }
 
-std::unique_ptr<TextDecoder> make_decoder(py::ssize_t heads, py::ssize_t key_heads,
-                                          py::ssize_t head_size, py::ssize_t width,
-                                          py::ssize_t hidden, py::ssize_t vocabulary,
-                                          py::ssize_t context, py::ssize_t slots, bool gated,
-                                          float epsilon, const py::object& embedding,
-                                          const py::list& layers, const py::object& norm,
-                                          const py::object& head, const py::object& cos,
-                                          const py::object& sin, py::ssize_t threads) {
+std::unique_ptr<TextDecoder> make_decoder(
+    py::ssize_t heads, py::ssize_t key_heads, py::ssize_t head_size, py::ssize_t width,
+    py::ssize_t hidden, py::ssize_t vocabulary, py::ssize_t context, py::ssize_t slots, bool gated,
+    float epsilon, const py::object& embedding, const py::list& layers, const py::object& norm,
+    const py::object& head, const py::object& cos, const py::object& sin, py::ssize_t threads) {
   TextShape s{};
   s.layers = layers.size();
   s.heads = positive(heads, "heads");
@@ -80,8 +76,9 @@ py::array_t<float> forward(TextDecoder& decoder, const std::vector<std::uint32_t
                            const std::vector<std::uint32_t>& wanted) {
   const auto& shape = decoder.shape();
   if (tokens.size() != slots.size() || positions.size() != slots.size())
-    throw py::value_error(std::to_string(slots.size()) + " slots, " + std::to_string(tokens.size()) +
-                          " tokens and " + std::to_string(positions.size()) + " positions");
+    throw py::value_error(std::to_string(slots.size()) + " slots, " +
+                          std::to_string(tokens.size()) + " tokens and " +
+                          std::to_string(positions.size()) + " positions");
   std::vector<TokenRow> rows;
   rows.reserve(slots.size());
   const auto below = [](std::size_t value, std::size_t limit, const char* name) {

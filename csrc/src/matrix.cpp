@@ -31,7 +31,8 @@ __attribute__((target("avx2,fma"))) void block_avx2(const float* w, const float*
     const float* at = w + i * kPanel;
     for (int r = 0; r < R; ++r) {
       const __m256 a = _mm256_broadcast_ss(x + static_cast<std::size_t>(r) * k + i);
-      for (int j = 0; j < 4; ++j) s[r][j] = _mm256_fmadd_ps(a, _mm256_loadu_ps(at + 8 * j), s[r][j]);
+      for (int j = 0; j < 4; ++j)
+        s[r][j] = _mm256_fmadd_ps(a, _mm256_loadu_ps(at + 8 * j), s[r][j]);
     }
   }
   for (int r = 0; r < R; ++r)
@@ -68,8 +69,7 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) void block_avx512(const flo
 }
 
 __attribute__((target("avx512f,avx512dq,avx512vl"))) void rows_avx512(const float* w,
-                                                                      const float* x,
-                                                                      std::size_t k,
+                                                                      const float* x, std::size_t k,
                                                                       std::size_t rows, float* out,
                                                                       std::size_t stride) {
   std::size_t r = 0;

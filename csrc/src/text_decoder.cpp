@@ -10,115 +10,164 @@ namespace aigc {
 namespace {
 
 constexpr std::size_t kLanes = 16;
+// Products below which one thread works alone: a tenth of a millisecond or so.
+constexpr std::size_t kAlone = 4'000'000;
 
 std::size_t rounded(std::size_t n, std::size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// exp by 2^n times a polynomial (coefficients of Cephes, Moshier 1992), 2 units in the last place;
-// without a branch, so that it runs in vectors.
-inline __attribute__((always_inline)) float exp_of(float x) {
-  x = std::min(std::max(x, -87.0f), 88.0f);
-  const float shifted = x * 1.44269504f + 12582912.0f;
-  const float n = shifted - 12582912.0f;
-  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
+// GCC and Clang turn these into the registers of whatever instruction set a function is compiled
+// for.
+typedef float Vec __attribute__((vector_size(kLanes * sizeof(float))));
+typedef std::int32_t IntVec __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
+
+#define AIGC_INLINE inline __attribute__((always_inline))
+
+AIGC_INLINE void load(Vec& v, const float* from) { std::memcpy(&v, from, sizeof v); }
+AIGC_INLINE void store(float* to, const Vec& v) { std::memcpy(to, &v, sizeof v); }
+
+// exp by 2^n times a polynomial (coefficients of Cephes, Moshier 1992), 2 units in the last place.
+AIGC_INLINE void exponential(Vec& x) {
+  x = x < -87.0f ? Vec{} - 87.0f : x;
+  x = x > 88.0f ? Vec{} + 88.0f : x;
+  const Vec n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+  const Vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  std::int32_t bits = (static_cast<std::int32_t>(n) + 127) << 23;
-  float power;
+  const IntVec bits = (__builtin_convertvector(n, IntVec) + 127) << 23;
+  Vec power;
   std::memcpy(&power, &bits, sizeof power);
-  return p * power;
+  x = p * power;
 }
 
-// The bodies below are compiled once an instruction set. Sums run in kLanes lanes, in an order that
-// depends on a row's own length alone.
-inline __attribute__((always_inline)) float lane_sum(const float* lanes) {
+AIGC_INLINE float lane_sum(const Vec& v) {
   float s[kLanes];
-  std::copy(lanes, lanes + kLanes, s);
+  store(s, v);
   for (std::size_t half = kLanes / 2; half > 0; half /= 2)
     for (std::size_t i = 0; i < half; ++i) s[i] += s[i + half];
   return s[0];
 }
 
-inline __attribute__((always_inline)) void rms_norm_body(const float* x, const float* gain,
-                                                         std::size_t n, float epsilon, float* out) {
-  float lanes[kLanes] = {};
+// The bodies below are compiled once an instruction set. Every sum is a chain whose order depends
+// on the row's own length alone; products and sums are rounded apart (-ffp-contract=off, GCC's way
+// in standard C++), so how a loop is unrolled changes nothing.
+AIGC_INLINE void rms_norm_body(const float* x, const float* gain, std::size_t n, float epsilon,
+                               float* out) {
+  Vec sums{};
   std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (std::size_t l = 0; l < kLanes; ++l) lanes[l] += x[i + l] * x[i + l];
-  float sum = lane_sum(lanes);
+  for (; i + kLanes <= n; i += kLanes) {
+    Vec v;
+    load(v, x + i);
+    sums += v * v;
+  }
+  float sum = lane_sum(sums);
   for (; i < n; ++i) sum += x[i] * x[i];
   const float scale = 1.0f / std::sqrt(sum / static_cast<float>(n) + epsilon);
   for (i = 0; i < n; ++i) out[i] = x[i] * scale * gain[i];
 }
 
-// out (d) = softmax(q · keys / √d) · values. keys (d, stride) by component, values (positions, d);
-// `count` positions; scores has room for count rounded up to kLanes.
-inline __attribute__((always_inline)) void attend_row_body(const float* q, const float* keys,
-                                                       const float* values, std::size_t d,
-                                                       std::size_t stride, std::size_t count,
-                                                       float* scores, float* out) {
+// Keys stand in blocks of kLanes positions, within one by component, then by position.
+template <std::size_t Blocks>
+AIGC_INLINE void scores_of(const float* q, const float* keys, std::size_t d, float scale,
+                           float* scores) {
+  Vec sums[Blocks] = {};
+  for (std::size_t i = 0; i < d; ++i)
+    for (std::size_t b = 0; b < Blocks; ++b) {
+      Vec k;
+      load(k, keys + (b * d + i) * kLanes);
+      sums[b] += q[i] * k;
+    }
+  for (std::size_t b = 0; b < Blocks; ++b) store(scores + b * kLanes, sums[b] * scale);
+}
+
+template <std::size_t Blocks>
+AIGC_INLINE void mix_of(const float* scores, const float* values, std::size_t d, std::size_t count,
+                        float share, float* out) {
+  Vec sums[Blocks] = {};
+  for (std::size_t t = 0; t < count; ++t)
+    for (std::size_t b = 0; b < Blocks; ++b) {
+      Vec v;
+      load(v, values + t * d + b * kLanes);
+      sums[b] += scores[t] * v;
+    }
+  for (std::size_t b = 0; b < Blocks; ++b) store(out + b * kLanes, sums[b] * share);
+}
+
+// out (d) = softmax(q · keys / √d) · values, of `count` positions. keys in blocks, values
+// (positions, d); scores has room for count rounded up to kLanes.
+AIGC_INLINE void attend_row_body(const float* q, const float* keys, const float* values,
+                                 std::size_t d, std::size_t count, float* scores, float* out) {
   const std::size_t padded = rounded(count, kLanes);
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  for (std::size_t t = 0; t < padded; t += kLanes) {
-    float sums[kLanes] = {};
-    for (std::size_t i = 0; i < d; ++i)
-      for (std::size_t l = 0; l < kLanes; ++l) sums[l] += q[i] * keys[i * stride + t + l];
-    for (std::size_t l = 0; l < kLanes; ++l) scores[t + l] = sums[l] * scale;
+  std::size_t t = 0;
+  for (; t + 4 * kLanes <= padded; t += 4 * kLanes)
+    scores_of<4>(q, keys + t * d, d, scale, scores + t);
+  for (; t < padded; t += kLanes) scores_of<1>(q, keys + t * d, d, scale, scores + t);
+  for (t = count; t < padded; ++t) scores[t] = -1e30f;
+  Vec highest, sums{};
+  load(highest, scores);
+  for (t = kLanes; t < padded; t += kLanes) {
+    Vec v;
+    load(v, scores + t);
+    highest = v > highest ? v : highest;
   }
-  for (std::size_t t = count; t < padded; ++t) scores[t] = -1e30f;
-  float highest[kLanes], lanes[kLanes] = {};
-  std::copy(scores, scores + kLanes, highest);
-  for (std::size_t t = kLanes; t < padded; t += kLanes)
-    for (std::size_t l = 0; l < kLanes; ++l)
-      highest[l] = highest[l] > scores[t + l] ? highest[l] : scores[t + l];
-  const float top = *std::max_element(highest, highest + kLanes);
-  for (std::size_t t = 0; t < padded; t += kLanes)
-    for (std::size_t l = 0; l < kLanes; ++l) {
-      scores[t + l] = exp_of(scores[t + l] - top);
-      lanes[l] += t + l < count ? scores[t + l] : 0.0f;
+  float tops[kLanes];
+  store(tops, highest);
+  const float top = *std::max_element(tops, tops + kLanes);
+  for (t = 0; t < padded; t += kLanes) {
+    Vec v;
+    load(v, scores + t);
+    v -= top;
+    exponential(v);
+    store(scores + t, v);
+    if (t + kLanes > count) {
+      for (std::size_t l = count - t; l < kLanes; ++l) scores[t + l] = 0.0f;
+      load(v, scores + t);
     }
-  const float share = 1.0f / lane_sum(lanes);
-  std::size_t i = 0;
-  for (; i + kLanes <= d; i += kLanes) {
-    float sums[kLanes] = {};
-    for (std::size_t t = 0; t < count; ++t)
-      for (std::size_t l = 0; l < kLanes; ++l) sums[l] += scores[t] * values[t * d + i + l];
-    for (std::size_t l = 0; l < kLanes; ++l) out[i + l] = sums[l] * share;
+    sums += v;
   }
+  const float share = 1.0f / lane_sum(sums);
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= d; i += 4 * kLanes)
+    mix_of<4>(scores, values + i, d, count, share, out + i);
+  for (; i + kLanes <= d; i += kLanes) mix_of<1>(scores, values + i, d, count, share, out + i);
   for (; i < d; ++i) {
     float sum = 0;
-    for (std::size_t t = 0; t < count; ++t) sum += scores[t] * values[t * d + i];
+    for (t = 0; t < count; ++t) sum += scores[t] * values[t * d + i];
     out[i] = sum * share;
   }
 }
 
-// gate and up halves of a panel → kPanel / 2 values of silu(gate) ⊙ up; or relu² of all.
-inline __attribute__((always_inline)) void gate_body(const float* panel, float* out) {
-  for (std::size_t l = 0; l < kLanes; ++l)
-    out[l] = panel[l] / (1.0f + exp_of(-panel[l])) * panel[kLanes + l];
+// A panel of 16 gates and their 16 up values → silu(gate) ⊙ up.
+AIGC_INLINE void gate_body(const float* panel, float* out) {
+  Vec g, u;
+  load(g, panel);
+  load(u, panel + kLanes);
+  Vec e = -g;
+  exponential(e);
+  store(out, g / (1.0f + e) * u);
 }
 
-#define AIGC_TARGETS(name, parameters, arguments)                                          \
-  void name##_generic parameters { name##_body arguments; }                                \
+#define AIGC_TARGETS(name, parameters, arguments)                                            \
+  void name##_generic parameters { name##_body arguments; }                                  \
   __attribute__((target("avx2,fma"))) void name##_avx2 parameters { name##_body arguments; } \
-  __attribute__((target("avx512f,avx512dq,avx512vl"))) void name##_avx512 parameters {     \
-    name##_body arguments;                                                                 \
-  }                                                                                        \
-  void name parameters {                                                                   \
-    switch (simd_level()) {                                                                \
-      case SimdLevel::kAvx512:                                                             \
-        return name##_avx512 arguments;                                                    \
-      case SimdLevel::kAvx2:                                                               \
-        return name##_avx2 arguments;                                                      \
-      default:                                                                             \
-        return name##_generic arguments;                                                   \
-    }                                                                                      \
+  __attribute__((target("avx512f,avx512dq,avx512vl"))) void name##_avx512 parameters {       \
+    name##_body arguments;                                                                   \
+  }                                                                                          \
+  void name parameters {                                                                     \
+    switch (simd_level()) {                                                                  \
+      case SimdLevel::kAvx512:                                                               \
+        return name##_avx512 arguments;                                                      \
+      case SimdLevel::kAvx2:                                                                 \
+        return name##_avx2 arguments;                                                        \
+      default:                                                                               \
+        return name##_generic arguments;                                                     \
+    }                                                                                        \
   }
 
 AIGC_TARGETS(rms_norm,
@@ -126,8 +175,8 @@ AIGC_TARGETS(rms_norm,
              (x, gain, n, epsilon, out))
 AIGC_TARGETS(attend_row,
              (const float* q, const float* keys, const float* values, std::size_t d,
-              std::size_t stride, std::size_t count, float* scores, float* out),
-             (q, keys, values, d, stride, count, scores, out))
+              std::size_t count, float* scores, float* out),
+             (q, keys, values, d, count, scores, out))
 AIGC_TARGETS(gate, (const float* panel, float* out), (panel, out))
 
 #undef AIGC_TARGETS
@@ -161,6 +210,10 @@ TextDecoder::TextDecoder(const TextShape& shape, const float* embedding,
                          const std::vector<LayerWeights>& layers, const float* norm,
                          const float* head, const float* cos, const float* sin, std::size_t threads)
     : shape_(shape),
+      weights_(shape.vocabulary * shape.width +
+               shape.layers * shape.width *
+                   ((2 * shape.heads + 2 * shape.key_heads) * shape.head_size +
+                    shape.hidden * (shape.gated ? 3 : 2))),
       length_(rounded(shape.context, kLanes)),
       embedding_(copied(embedding, shape.vocabulary * shape.width)),
       norm_(copied(norm, shape.width)),
@@ -175,23 +228,22 @@ TextDecoder::TextDecoder(const TextShape& shape, const float* embedding,
   const std::size_t c = shape.width, d = shape.head_size;
   const std::size_t padded = rounded(shape.hidden, PackedMatrix::kPanel);
   for (const auto& w : layers)
-    layers_.push_back({copied(w.attention_norm, c), copied(w.q_norm, d), copied(w.k_norm, d),
-                       copied(w.feed_norm, c),
-                       PackedMatrix(w.qkv, (shape.heads + 2 * shape.key_heads) * d, c),
-                       PackedMatrix(w.out, c, shape.heads * d),
-                       shape.gated ? packed_gates(w.up, shape.hidden, c)
-                                   : PackedMatrix(w.up, shape.hidden, c),
-                       packed_down(w.down, c, shape.hidden, padded)});
+    layers_.push_back(
+        {copied(w.attention_norm, c), copied(w.q_norm, d), copied(w.k_norm, d),
+         copied(w.feed_norm, c), PackedMatrix(w.qkv, (shape.heads + 2 * shape.key_heads) * d, c),
+         PackedMatrix(w.out, c, shape.heads * d),
+         shape.gated ? packed_gates(w.up, shape.hidden, c) : PackedMatrix(w.up, shape.hidden, c),
+         packed_down(w.down, c, shape.hidden, padded)});
 }
 
 float* TextDecoder::keys(std::size_t layer, std::size_t slot, std::size_t key_head) {
-  return keys_.data() + ((layer * shape_.slots + slot) * shape_.key_heads + key_head) * length_ *
-                            shape_.head_size;
+  return keys_.data() +
+         ((layer * shape_.slots + slot) * shape_.key_heads + key_head) * length_ * shape_.head_size;
 }
 
 float* TextDecoder::values(std::size_t layer, std::size_t slot, std::size_t key_head) {
-  return values_.data() + ((layer * shape_.slots + slot) * shape_.key_heads + key_head) * length_ *
-                              shape_.head_size;
+  return values_.data() +
+         ((layer * shape_.slots + slot) * shape_.key_heads + key_head) * length_ * shape_.head_size;
 }
 
 void TextDecoder::copy(std::size_t source, std::size_t target, std::size_t length) {
@@ -200,7 +252,7 @@ void TextDecoder::copy(std::size_t source, std::size_t target, std::size_t lengt
     for (std::size_t head = 0; head < shape_.key_heads; ++head) {
       const float* from = keys(layer, source, head);
       float* to = keys(layer, target, head);
-      for (std::size_t i = 0; i < d; ++i) std::copy_n(from + i * length_, length, to + i * length_);
+      std::copy_n(from, rounded(length, kLanes) * d, to);
       std::copy_n(values(layer, source, head), length * d, values(layer, target, head));
     }
 }
@@ -226,23 +278,25 @@ void TextDecoder::attend(const Layer& layer, std::size_t index, const std::vecto
       turn(row + (key_head * shared + h) * d, layer.q_norm.data(), rows[r].position);
     float* key = row + (shape_.heads + key_head) * d;
     turn(key, layer.k_norm.data(), rows[r].position);
-    float* column = keys(index, rows[r].slot, key_head) + rows[r].position;
-    for (std::size_t i = 0; i < d; ++i) column[i * length_] = key[i];
+    const std::size_t position = rows[r].position;
+    float* column = keys(index, rows[r].slot, key_head) + position / kLanes * kLanes * d;
+    for (std::size_t i = 0; i < d; ++i) column[i * kLanes + position % kLanes] = key[i];
     std::copy_n(row + (shape_.heads + shape_.key_heads + key_head) * d, d,
                 values(index, rows[r].slot, key_head) + rows[r].position * d);
   }
   for (std::size_t r = 0; r < rows.size(); ++r)
     for (std::size_t h = key_head * shared; h < (key_head + 1) * shared; ++h)
       attend_row(qkv_.data() + r * stride + h * d, keys(index, rows[r].slot, key_head),
-                 values(index, rows[r].slot, key_head), d, length_, rows[r].position + 1,
-                 scores.data(), attended_.data() + (r * shape_.heads + h) * d);
+                 values(index, rows[r].slot, key_head), d, rows[r].position + 1, scores.data(),
+                 attended_.data() + (r * shape_.heads + h) * d);
 }
 
-void TextDecoder::forward(const std::vector<TokenRow>& rows, const std::vector<std::uint32_t>& wanted,
-                          float* logits) {
+void TextDecoder::forward(const std::vector<TokenRow>& rows,
+                          const std::vector<std::uint32_t>& wanted, float* logits) {
   const std::size_t n = rows.size(), c = shape_.width, panel = PackedMatrix::kPanel;
   const std::size_t hidden = rounded(shape_.hidden, panel);
-  const std::size_t threads = pool_.size();
+  // Threads change no bit of the result; for little work they cost more than they save.
+  const std::size_t threads = n * weights_ < kAlone ? 1 : pool_.size();
   x_.resize(n * c);
   qkv_.resize(n * rounded((shape_.heads + 2 * shape_.key_heads) * shape_.head_size, panel));
   attended_.resize(n * shape_.heads * shape_.head_size);
@@ -251,7 +305,10 @@ void TextDecoder::forward(const std::vector<TokenRow>& rows, const std::vector<s
   for (std::size_t r = 0; r < n; ++r)
     std::copy_n(embedding_.data() + rows[r].token * c, c, x_.data() + r * c);
 
-  pool_.run([&](std::size_t thread) {
+  const auto meet = [&] {
+    if (threads > 1) pool_.meet();
+  };
+  const auto work = [&](std::size_t thread) {
     float* normed = normed_[thread].data();
     std::vector<float> block(n * panel);
     const auto share = [&](std::size_t count, auto&& each) {
@@ -268,8 +325,7 @@ void TextDecoder::forward(const std::vector<TokenRow>& rows, const std::vector<s
         matrix.multiply(p, input, n, block.data(), panel);
         const std::size_t width = std::min(panel, c - p * panel);
         for (std::size_t r = 0; r < n; ++r)
-          for (std::size_t j = 0; j < width; ++j)
-            x_[r * c + p * panel + j] += block[r * panel + j];
+          for (std::size_t j = 0; j < width; ++j) x_[r * c + p * panel + j] += block[r * panel + j];
       });
     };
     for (std::size_t index = 0; index < layers_.size(); ++index) {
@@ -279,13 +335,12 @@ void TextDecoder::forward(const std::vector<TokenRow>& rows, const std::vector<s
       share(layer.qkv.panels(), [&](std::size_t p) {
         layer.qkv.multiply(p, normed, n, qkv_.data() + p * panel, stride);
       });
-      pool_.meet();
-      share(shape_.key_heads, [&](std::size_t head) {
-        attend(layer, index, rows, head, scores_[thread]);
-      });
-      pool_.meet();
+      meet();
+      share(shape_.key_heads,
+            [&](std::size_t head) { attend(layer, index, rows, head, scores_[thread]); });
+      meet();
       add(layer.out, attended_.data());
-      pool_.meet();
+      meet();
       normalise(layer.feed_norm);
       share(layer.up.panels(), [&](std::size_t p) {
         layer.up.multiply(p, normed, n, block.data(), panel);
@@ -301,9 +356,9 @@ void TextDecoder::forward(const std::vector<TokenRow>& rows, const std::vector<s
           }
         }
       });
-      pool_.meet();
+      meet();
       add(layer.down, hidden_.data());
-      pool_.meet();
+      meet();
     }
     // Only the rows whose logits are wanted go on; they move together.
     for (std::size_t i = 0; i < wanted.size(); ++i)
@@ -314,7 +369,11 @@ void TextDecoder::forward(const std::vector<TokenRow>& rows, const std::vector<s
       for (std::size_t i = 0; i < wanted.size(); ++i)
         std::copy_n(block.data() + i * panel, width, logits + i * shape_.vocabulary + p * panel);
     });
-  });
+  };
+  if (threads == 1)
+    work(0);
+  else
+    pool_.run(work);
 }
 
 }  // namespace aigc

@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from aigc.errors import ConflictError
+from aigc.generate.repository import ModelRepository
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.v1 import (
@@ -19,6 +20,8 @@ from aigc.v1 import (
     admin_service_pb2_grpc,
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    creation_service_pb2,
+    creation_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
     generation_service_pb2,
@@ -27,6 +30,8 @@ from aigc.v1 import (
     profile_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
+    training_service_pb2,
+    training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
 from aigc_server.forwarding import Forwarder
@@ -36,10 +41,13 @@ from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
+from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.profile import ProfileServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
+from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
+from aigc_server.studio import RemoteStudio
 
 __all__ = ["SERVICES", "App", "open_platform"]
 
@@ -48,9 +56,11 @@ SERVICES = tuple(
     for module, name in (
         (admin_service_pb2, "AdminService"),
         (catalog_service_pb2, "CatalogService"),
+        (creation_service_pb2, "CreationService"),
         (event_service_pb2, "EventService"),
         (profile_service_pb2, "ProfileService"),
         (recommendation_service_pb2, "RecommendationService"),
+        (training_service_pb2, "TrainingService"),
     )
 )
 
@@ -78,6 +88,7 @@ def open_platform(
             read_only=read_only,
             serving=serving,
             verify=settings.snapshots.verify,
+            training=settings.training,
         ),
     )
 
@@ -108,6 +119,11 @@ class App:
         self.generator = GeneratorProcess(
             platform.home, settings.generation, self.settings.max_message_bytes, self._generator_changed
         )
+        self._loop = asyncio.get_running_loop()
+        repository = ModelRepository(platform.home / "models")
+        self.studio = RemoteStudio(repository, self._generator_address, self.settings.max_message_bytes)
+        if settings.generation.enabled:
+            platform.creator.studio = platform.suggestions.studio = self.studio
         self._register()
 
     async def start(self) -> None:
@@ -147,6 +163,7 @@ class App:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
         await self.health.enter_graceful_shutdown()
         await self._server.stop(self.settings.drain_ms / 1000)
+        self.studio.close()
         await self.generator.close()
         self.metrics.close()
         await asyncio.to_thread(self.platform.close)
@@ -156,12 +173,16 @@ class App:
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
             CatalogServicer(platform.catalog, platform.intake), server
         )
+        creation_service_pb2_grpc.add_CreationServiceServicer_to_server(
+            CreationServicer(platform.creator, platform.suggestions), server
+        )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
             RecommendationServicer(platform.recommender), server
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
+        training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         server.add_generic_rpc_handlers((Forwarder(GENERATED, self.generator.connect, "generator process"),))
         names = (
@@ -177,6 +198,11 @@ class App:
         )
         self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
         self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+
+    def _generator_address(self) -> str:
+        """For threads: where the generator listens, once it does."""
+        asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop).result()
+        return self.generator.address
 
     async def _generator_changed(self, serves: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING

@@ -79,6 +79,11 @@ class GeneratorProcess:
         assert self._channel is not None
         return self._channel
 
+    @property
+    def address(self) -> str:
+        """Where the process listens now, as gRPC names it; empty while it does not."""
+        return f"unix:{self._folder / f'{self.starts}.sock'}" if self._ready.is_set() else ""
+
     def start(self) -> None:
         """Start the process unless it was; returns before it serves."""
         if self._keeper is None and self._limits.enabled:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from aigc.errors import InvalidInputError
+from aigc.option_tree import build_options, check_known, put_value
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import DEFAULT_WEIGHTS
 from aigc.recommend.train_options import TrainOptions
 from aigc.services.generation_limits import GenerationLimits
 from aigc.services.limits import Limits
+from aigc.services.training_limits import TrainingLimits
 
 __all__ = ["Settings", "home_folder", "load_settings"]
 
-T = TypeVar("T")
 _PREFIX = "AIGC_"
 
 
@@ -148,6 +147,7 @@ class Settings:
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
     generation: GenerationLimits = field(default_factory=GenerationLimits)
+    training: TrainingLimits = field(default_factory=TrainingLimits)
     log: LogSettings = field(default_factory=LogSettings)
 
 
@@ -183,83 +183,11 @@ def load_settings(
             raise InvalidInputError(f"settings {path} cannot be read: {error.strerror}", field="config") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InvalidInputError(f"settings {path} is no valid TOML: {error}", field="config") from error
-    _known(Settings, tree, str(path), "")
+    check_known(Settings, tree, str(path), "")
     for name, text in sorted((os.environ if environment is None else environment).items()):
         if name.startswith(_PREFIX) and "__" in name:
-            _put(tree, name.removeprefix(_PREFIX).lower().split("__"), text)
+            put_value(tree, name.removeprefix(_PREFIX).lower().split("__"), text)
     for name, value in (flags or {}).items():
         if value is not None:
-            _put(tree, name.split("."), value)
-    return _build(Settings, tree, "")
-
-
-def _put(tree: dict[str, Any], keys: list[str], value: object) -> None:
-    for key in keys[:-1]:
-        tree = tree.setdefault(key, {})
-    tree[keys[-1]] = value
-
-
-def _known(kind: type[Any], tree: Mapping[str, Any], source: str, prefix: str) -> None:
-    """Refuse unknown keys, naming the nearest known one and the file."""
-    hints = get_type_hints(kind)
-    for key, value in tree.items():
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, 1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(prefix + h for h in hints)}"
-            raise InvalidInputError(f"{source}: {prefix}{key} is no setting; {hint}", field=f"{prefix}{key}")
-        if is_dataclass(hints[key]) and isinstance(value, dict):
-            _known(hints[key], value, source, f"{prefix}{key}.")
-
-
-def _build(kind: type[T], tree: Mapping[str, Any], prefix: str) -> T:
-    _known(kind, tree, "settings", prefix)
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for spec in fields(kind):  # type: ignore[arg-type]
-        if spec.name not in tree:
-            continue
-        path, wanted, raw = f"{prefix}{spec.name}", hints[spec.name], tree[spec.name]
-        if is_dataclass(wanted):
-            if not isinstance(raw, Mapping):
-                raise InvalidInputError(f"{path} is {raw!r}; give a table", field=path)
-            values[spec.name] = _build(wanted, raw, f"{path}.")  # type: ignore[arg-type]
-        elif wanted in (str, int, float, bool):
-            values[spec.name] = _scalar(wanted, raw, path)
-        elif wanted == tuple[str, ...]:
-            values[spec.name] = _names(raw, path)
-        elif isinstance(raw, Mapping):
-            default = spec.default_factory() if spec.default_factory is not MISSING else {}
-            values[spec.name] = dict(default) | {k: _scalar(float, v, f"{path}.{k}") for k, v in raw.items()}
-        elif isinstance(raw, str):
-            values[spec.name] = raw
-        else:
-            raise InvalidInputError(f"{path} is {raw!r}; give a table or a string", field=path)
-    return kind(**values)
-
-
-def _names(raw: object, path: str) -> tuple[str, ...]:
-    """A list of strings, or one string with commas from the environment."""
-    entries = [part.strip() for part in raw.split(",") if part.strip()] if isinstance(raw, str) else raw
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise InvalidInputError(f"{path} is {raw!r}; give a list of strings", field=path)
-    return tuple(entries)
-
-
-def _scalar(kind: type[Any], raw: object, path: str) -> Any:
-    """The value as ``kind``; text from the environment is parsed, everything else must be of the kind."""
-    if isinstance(raw, str) and kind is not str:
-        lowered = raw.strip().lower()
-        try:
-            if kind is bool:
-                return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[lowered]
-            raw = kind(raw)
-        except (KeyError, ValueError):
-            raise InvalidInputError(f"{path} is {raw!r}; give a {_NAMES[kind]}", field=path) from None
-    if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
-        raw = float(raw)
-    if type(raw) is not kind or (isinstance(raw, float) and not math.isfinite(raw)):
-        raise InvalidInputError(f"{path} is {raw!r}; give a {_NAMES[kind]}", field=path)
-    return raw
-
-
-_NAMES = {str: "string", int: "whole number", float: "finite number", bool: "true or false"}
+            put_value(tree, name.split("."), value)
+    return build_options(Settings, tree, "")

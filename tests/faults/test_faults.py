@@ -19,6 +19,7 @@ from aigc.recommend.request import RecommendRequest, SearchRequest
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.services.watcher import Watcher
 from tests.faults.kill import kill_rounds
+from tests.faults.kill_training import kill_server
 from tests.faults.process import AIGC, ServerProcess
 
 
@@ -202,3 +203,9 @@ def test_a_locked_store_opens_for_reading_only(tmp_path: Path) -> None:
         reader.catalog.upsert([Item("x")])
     reader.close()
     platform.close()
+
+
+def test_a_training_job_of_a_killed_server_ends_with_the_weights_of_the_uninterrupted_run(tmp_path: Path) -> None:
+    outcome = kill_server(tmp_path, kills=1, steps=60, seed=1)
+    assert outcome.holds
+    assert outcome.resumed == 1

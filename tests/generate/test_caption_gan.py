@@ -111,8 +111,9 @@ def test_opacity_goes_into_the_colours_and_out_again() -> None:
 
 def test_a_shift_of_nothing_changes_nothing() -> None:
     x = torch.rand(2, 3, 8, 8) * 2 - 1
-    torch.testing.assert_close(shifted(x, torch.full((2, 3), 0.5)), x, atol=1e-5, rtol=0)
-    assert not torch.allclose(shifted(x, torch.zeros(2, 3)), x)
+    torch.testing.assert_close(shifted(x, torch.tensor([[0.5, 0.5, 0.5, 0.0]] * 2)), x, atol=1e-5, rtol=0)
+    torch.testing.assert_close(shifted(x, torch.full((2, 4), 0.9)), x, atol=1e-5, rtol=0)
+    assert not torch.allclose(shifted(x, torch.zeros(2, 4)), x)
 
 
 def test_a_row_is_the_same_alone_and_in_a_batch(trained: CaptionGanGenerator) -> None:

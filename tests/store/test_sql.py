@@ -52,7 +52,7 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(ConflictError, match="is of schema 9999, this version knows up to 0001; upgrade aigc"):
+    with pytest.raises(ConflictError, match="is of schema 9999, this version knows up to 0002; upgrade aigc"):
         open_store(f"sqlite:///{path}")
 
 

@@ -116,7 +116,7 @@ class CaptionMatcherTask:
     @staticmethod
     def _disturbed(x: Tensor, numbers: Tensor, noise: Tensor) -> Tensor:
         """Shifted, blurred once or twice, lighter or darker, noisy."""
-        x = shifted(x, numbers[:, :3])
+        x = shifted(x, torch.cat([numbers[:, :3], torch.zeros_like(numbers[:, :1])], dim=1))
         how = numbers[:, 3].view(-1, 1, 1, 1)
         once = F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
         twice = F.avg_pool2d(once, 3, 1, 1, count_include_pad=False)

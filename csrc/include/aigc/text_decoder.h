@@ -31,9 +31,9 @@ class TextDecoder {
  public:
   // `embedding` (vocabulary, width) and `cos`, `sin` (context, head_size / 2) are copied like all
   // else; `head` (vocabulary, width) may be `embedding`.
-  TextDecoder(const TextShape& shape, const float* embedding, const std::vector<LayerWeights>& layers,
-              const float* norm, const float* head, const float* cos, const float* sin,
-              std::size_t threads);
+  TextDecoder(const TextShape& shape, const float* embedding,
+              const std::vector<LayerWeights>& layers, const float* norm, const float* head,
+              const float* cos, const float* sin, std::size_t threads);
 
   const TextShape& shape() const { return shape_; }
 
@@ -57,7 +57,8 @@ class TextDecoder {
   float* values(std::size_t layer, std::size_t slot, std::size_t key_head);
 
   TextShape shape_;
-  std::size_t length_;  // positions a slot has room for: the context, in whole vectors
+  std::size_t weights_;  // of all matrices
+  std::size_t length_;   // positions a slot has room for: the context, in whole vectors
   std::vector<float> embedding_, norm_, cos_, sin_;
   std::vector<Layer> layers_;
   PackedMatrix head_;

@@ -8,6 +8,7 @@ import click
 
 from aigc.errors import AigcError
 from aigc_server.cli.datasets import datasets_group
+from aigc_server.cli.generator import generator_group
 from aigc_server.cli.importing import import_group
 from aigc_server.cli.keeping import backup_command, restore_command
 from aigc_server.cli.looking import doctor_command, snapshot_group, status_command
@@ -34,6 +35,7 @@ def cli() -> None:
       aigc train                       # builds and publishes a snapshot
       aigc recommend --user 1          # titles, best first
       aigc serve --listen 127.0.0.1:50051
+      aigc generator --help            # train models that make what is missing
 
     Everything lives in one data directory: $AIGC_HOME, or --home, or ~/.aigc. Settings stand in its aigc.toml, in the
     environment (AIGC_SERVER__LISTEN=…) and in flags, the later winning.
@@ -50,6 +52,7 @@ for command in (
     similar_command,
     search_command,
     profile_command,
+    generator_group,
     snapshot_group,
     status_command,
     doctor_command,
@@ -57,6 +60,16 @@ for command in (
     restore_command,
 ):
     cli.add_command(command)
+
+
+def _keep_lines(command: click.Command) -> None:
+    """Click keeps the lines of a paragraph under a backspace, which a raw docstring writes as two characters."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_lines(inner)
+
+
+_keep_lines(cli)
 
 
 def main() -> None:

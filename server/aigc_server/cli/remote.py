@@ -20,7 +20,7 @@ from aigc_server.converters.event import event_to_proto
 from aigc_server.converters.item import item_to_proto
 from aigc_server.settings import Settings
 
-__all__ = ["RemoteBehaviour", "RemoteCatalog", "remote_channel"]
+__all__ = ["RemoteBehaviour", "RemoteCatalog", "called", "remote_channel"]
 
 _MESSAGE_BYTES = 64_000_000
 
@@ -61,7 +61,7 @@ class RemoteCatalog(Catalog):
         if not items:
             return {}
         request = catalog_service_pb2.ImportItemsRequest(items=[item_to_proto(i) for i in items])
-        response = _called(lambda: self._stub.ImportItems(iter([request])))
+        response = called(lambda: self._stub.ImportItems(iter([request])))
         return {r.index: InvalidInputError(r.reason, field=r.field) for r in response.rejected}
 
 
@@ -80,13 +80,14 @@ class RemoteBehaviour(Behaviour):
         """See :class:`Behaviour`; the server cleans and checks in any case."""
         del checked, pipeline
         request = event_service_pb2.RecordEventsRequest(events=[event_to_proto(e) for e in events])
-        response = _called(lambda: self._stub.RecordEvents(request))
+        response = called(lambda: self._stub.RecordEvents(request))
         done: Future[list[bool]] = Future()
         done.set_result([True] * response.accepted_count + [False] * response.duplicate_count)
         return done
 
 
-def _called(call: Any) -> Any:
+def called(call: Any) -> Any:
+    """What a call gives; raises AigcError with the server's words when it fails."""
     try:
         return call()
     except grpc.RpcError as error:

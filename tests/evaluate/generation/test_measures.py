@@ -114,12 +114,12 @@ def test_features_of_two_networks_are_refused(rng: np.random.Generator) -> None:
 def test_coverage_equals_the_package_prdc(rng: np.random.Generator, k: int) -> None:
     from prdc import compute_prdc
 
-    a, b = rng.normal(size=(1500, 12)), rng.normal(0.3, 0.8, size=(1300, 12))
+    a, b = rng.normal(size=(600, 12)), rng.normal(0.3, 0.8, size=(500, 12))
     with contextlib.redirect_stdout(io.StringIO()):
         peer = compute_prdc(a, b, k)
     ours = measure_coverage(a.astype(np.float32), b.astype(np.float32), k)
     for name in ("precision", "recall", "density", "coverage"):
-        assert getattr(ours, name) == pytest.approx(peer[name], abs=2e-3), name
+        assert getattr(ours, name) == pytest.approx(peer[name], abs=4e-3), name
 
 
 def test_a_collapsed_set_is_precise_and_covers_nothing(rng: np.random.Generator) -> None:

@@ -1,0 +1,44 @@
+"""Which of several candidates for one place is best: near the profile, fluent, and not like the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["rank_candidates"]
+
+_CLOSENESS, _QUALITY, _FLUENCY, _NOVELTY = 1.0, 0.5, 0.2, 0.5
+
+
+def rank_candidates(
+    embeddings: NDArray[np.float32],
+    tastes: NDArray[np.float32],
+    quality: Sequence[float],
+    fluency: Sequence[float],
+    taken: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """Rows of candidates, the best first.
+
+    Args:
+        embeddings: (n, d) float32 of the candidates, unit rows or zeros.
+        tastes: (k, d) float32 of the user's tastes; closeness is to the nearest one.
+        quality: n values in [0, 1] or NaN.
+        fluency: n mean log-probabilities a token, or NaN.
+        taken: (m, d) float32 of what was made for this user already: likeness to it counts against a candidate.
+
+    Returns:
+        (n,) int64, ties by row.
+    """
+    n = len(embeddings)
+    closeness = (embeddings @ tastes.T).max(axis=1) if len(tastes) else np.zeros(n, np.float32)
+    likeness = (embeddings @ taken.T).max(axis=1) if len(taken) else np.zeros(n, np.float32)
+    # Where a model has no scorer, that part says nothing: all alike.
+    scores = (
+        _CLOSENESS * closeness
+        - _NOVELTY * likeness
+        + _QUALITY * np.nan_to_num(np.array(quality, np.float64), nan=0.5)
+        + _FLUENCY * np.nan_to_num(np.array(fluency, np.float64), nan=0.0)
+    )
+    return np.lexsort((np.arange(n), -scores))

@@ -1,0 +1,388 @@
+"""Generate for a user: decide, make, judge, admit; a person's review; making it again from its record."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aigc.creation.arms import Arm, Arms
+from aigc.creation.candidate_ranking import rank_candidates
+from aigc.creation.decision import Decision, decide
+from aigc.creation.gates.blocked import BlockedGate
+from aigc.creation.gates.claims import ClaimsGate
+from aigc.creation.gates.gate import Gate, Gates, Verdict
+from aigc.creation.gates.persons import PersonsGate
+from aigc.creation.gates.quality import QualityGate
+from aigc.creation.gates.repetition import RepetitionGate
+from aigc.creation.known_content import KnownContent
+from aigc.creation.label import LABEL_ATTRIBUTE, explicit_label, implicit_label, label_file
+from aigc.creation.studio import PictureOrder, Studio, TextOrder
+from aigc.entities import Creation, CreationState, Item, ItemContent, Profile
+from aigc.errors import CancelledError, ConflictError, InvalidInputError, NotFoundError
+from aigc.generate.repository import ModelInfo
+from aigc.recommend.creation_recipe import CreationRecipe
+from aigc.recommend.live import Live
+from aigc.recommend.strategy_book import StrategyBook
+from aigc.services.catalog import Catalog
+from aigc.services.creation_makers import Batch, Makers, arms_of, content_digest
+from aigc.services.creation_steps import CreationOrder, CreationProgress, CreationStep
+from aigc.services.creation_supply import find_supply, taste_vectors
+from aigc.services.profiles import Profiles
+from aigc.services.recommender import Recommender
+from aigc.store.base import Store
+
+__all__ = ["CREATION_ATTRIBUTE", "Creator"]
+
+CREATION_ATTRIBUTE = "creation_id"
+_DAY_MS = 86_400_000
+_MOST = 64
+_SECONDS_EACH = 0.05
+
+Gone = Callable[[], bool]
+
+
+class Creator:
+    """One call at a time for each user; calls of several users run side by side."""
+
+    def __init__(
+        self,
+        store: Store,
+        live: Live,
+        profiles: Profiles,
+        recommender: Recommender,
+        strategies: StrategyBook,
+        catalog: Catalog,
+        arms: Arms,
+        *,
+        provider: str = "aigc",
+    ) -> None:
+        """Wire; :attr:`studio` is set where generators run. Args: provider: named in every label."""
+        self._store = store
+        self._live = live
+        self._profiles = profiles
+        self._recommender = recommender
+        self._strategies = strategies
+        self._catalog = catalog
+        self._arms = arms
+        self._provider = provider
+        self._known: dict[tuple[float, float], KnownContent] = {}
+        self._lock = threading.Lock()
+        self.studio: Studio | None = None
+
+    def generate_for(
+        self, order: CreationOrder, gone: Gone = lambda: False, seconds_left: float | None = None
+    ) -> Iterator[CreationStep]:
+        """Decide, then make and admit up to ``order.n`` items.
+
+        Raises:
+            InvalidInputError: Names the wrong field.
+            NotFoundError: No such strategy.
+            UnavailableError: The generator is down; what was admitted stays.
+            CancelledError: ``gone`` said so; what was admitted stays.
+        """
+        if not 1 <= order.n <= _MOST:
+            raise InvalidInputError(f"n is {order.n}; give 1 to {_MOST}, or 0 for 4", field="n")
+        if order.adventure is not None and not 0 <= order.adventure <= 1:
+            raise InvalidInputError(f"adventure is {order.adventure}; give a number from 0 to 1", field="adventure")
+        if order.kind not in ("", "image", "text", "audio"):
+            raise InvalidInputError(f"kind is {order.kind!r}; give image, text, audio or nothing", field="kind")
+        recipe = self._strategies.choose(order.strategy, order.user_id).strategy.generate
+        profile = self._profiles.get(order.user_id)
+        arms = arms_of(self.studio.models(), recipe.model_references, order.kind) if self.studio else []
+        decision = self._decide(order, recipe, profile, len(arms), seconds_left)
+        yield CreationStep(decision=decision)
+        if not decision.generate or order.dry_run:
+            return
+        adventure = recipe.adventure if order.adventure is None else order.adventure
+        yield from self._produce(order, recipe, profile, arms, adventure, gone)
+
+    def approve(self, creation_id: str, reviewer: str) -> Creation:
+        """Let a pending creation be recommended from now on.
+
+        Raises:
+            NotFoundError: No such creation.
+            ConflictError: It is not pending.
+        """
+        creation = self._pending(creation_id, reviewer)
+        self._catalog.update(replace(self._item(creation), hidden=False), ["hidden"])
+        return self._reviewed(creation, CreationState.ADMITTED, reviewer, "")
+
+    def reject(self, creation_id: str, reviewer: str, reason: str) -> Creation:
+        """Refuse a pending creation for good; its item is deleted, its record stays. Raises as :meth:`approve`."""
+        if not reason.strip():
+            raise InvalidInputError("reason is empty; say why, so that the generator can be mended", field="reason")
+        creation = self._pending(creation_id, reviewer)
+        self._catalog.delete([creation.item_id])
+        return self._reviewed(creation, CreationState.REJECTED, reviewer, reason)
+
+    def get(self, creation_or_item_id: str) -> Creation:
+        """By its own id, or by that of the item it became.
+
+        Raises:
+            NotFoundError: No such creation.
+        """
+        found = self._store.creations.get(creation_or_item_id) if creation_or_item_id else None
+        if found is None:
+            raise NotFoundError(
+                f"creation {creation_or_item_id!r} does not exist; list them with ListCreations",
+                reason="CREATION_NOT_FOUND",
+            )
+        return found
+
+    def page(
+        self, *, state: str = "", user_id: str = "", limit: int = 100, before: tuple[int, str] | None = None
+    ) -> list[Creation]:
+        """Newest first."""
+        return self._store.creations.list(state=state, user_id=user_id, limit=limit, before=before)
+
+    def regenerate(self, creation_or_item_id: str) -> tuple[bool, Item]:
+        """Make it again from its record; True when it is the same to the last byte or token.
+
+        Raises:
+            NotFoundError: No such creation, or its model is gone.
+            UnavailableError: The generator is down.
+        """
+        creation = self.get(creation_or_item_id)
+        recipe, studio = creation.recipe, self._needed_studio()
+        if creation.kind == "text":
+            made = studio.texts(
+                TextOrder(
+                    recipe["model"],
+                    (recipe["seed"],),
+                    recipe["prompt"],
+                    recipe["max_tokens"],
+                    recipe["temperature"],
+                    recipe["top_p"],
+                    recipe["repetition_penalty"],
+                )
+            )[0]
+        else:
+            latent = recipe["latent"]
+            made = studio.pictures(
+                PictureOrder(
+                    recipe["model"],
+                    (recipe["seed"],),
+                    (recipe["class"],) if recipe["class"] else (),
+                    (recipe["caption"],) if recipe["caption"] else (),
+                    np.array([latent], np.float32) if latent else None,
+                    recipe["truncation"],
+                )
+            )[0]
+        same = content_digest(made.data) == recipe["sha256"]
+        item = Item(creation.item_id or creation.id, kind=creation.kind, title=creation.title, generated=True)
+        if creation.kind == "text":
+            return same, replace(item, text=made.data.decode())
+        data = label_file("image/png", made.data, implicit_label(creation.id, self._provider))
+        return same, replace(item, content=ItemContent("image/png", data))
+
+    def _decide(
+        self,
+        order: CreationOrder,
+        recipe: CreationRecipe,
+        profile: Profile,
+        models: int,
+        seconds_left: float | None,
+    ) -> Decision:
+        since = int(time.time() * 1000) - _DAY_MS
+        records = self._store.creations
+        return decide(
+            profile,
+            find_supply(profile, self._recommender, self._live.serving, recipe.enough_items),
+            recipe,
+            made_for_user=records.count_admitted(since_ms=since, user_id=order.user_id),
+            made_for_all=records.count_admitted(since_ms=since),
+            models=models,
+            cost_s=order.n * recipe.candidates * _SECONDS_EACH,
+            patience_s=seconds_left,
+            force=order.force,
+        )
+
+    def _produce(
+        self,
+        order: CreationOrder,
+        recipe: CreationRecipe,
+        profile: Profile,
+        arms: Sequence[tuple[Arm, ModelInfo]],
+        adventure: float,
+        gone: Gone,
+    ) -> Iterator[CreationStep]:
+        yield CreationStep(progress=CreationProgress(0, 0, 0, order.n, "reading the catalogue"))
+        gates = self._gates(recipe)
+        serving = self._live.serving
+        tastes = taste_vectors(profile, serving)
+        ids = list(dict.fromkeys(i for t in profile.tastes for i in t.item_ids))
+        makers = Makers(self._needed_studio(), profile, self._store.get_items(ids, with_content=True))
+        rng = np.random.default_rng(secrets.randbits(64))
+        made = refused = admitted = 0
+        taken = np.empty((0, serving.state.embedding_size), np.float32)
+        left = {arm: info for arm, info in arms}
+        attempts = order.n * recipe.candidates * 2
+        while admitted < order.n and left and made < attempts:
+            if gone():
+                raise CancelledError("the caller left, or the deadline passed, while content was made")
+            arm, propensity = self._arms.choose(sorted(left), rng)
+            wanted = min((order.n - admitted) * recipe.candidates, attempts - made, 16)
+            batch = makers.make(arm, left[arm], wanted, adventure, rng)
+            if not batch:
+                # The profile has nothing to tell this model.
+                del left[arm]
+                continue
+            made += len(batch)
+            good: list[Batch] = []
+            for one in batch:
+                verdict = gates.judge(one.candidate)
+                if verdict.admitted:
+                    good.append(one)
+                else:
+                    refused += 1
+                    yield CreationStep(creation=self._refuse(order, one, arm, verdict))
+            room = -(-(order.n - admitted) // len(left))
+            for one in self._best(good, tastes, taken, room):
+                creation, item = self._admit(order, recipe, one, arm, propensity)
+                admitted += 1
+                taken = np.concatenate([taken, serving.encode([item])])
+                yield CreationStep(creation=creation, item=item)
+            yield CreationStep(progress=CreationProgress(made, admitted, refused, order.n, f"{arm.model} by {arm.way}"))
+
+    def _best(
+        self, good: Sequence[Batch], tastes: NDArray[np.float32], taken: NDArray[np.float32], room: int
+    ) -> list[Batch]:
+        """The best candidate of each condition's category in turn, so that no taste fills all places."""
+        if not good:
+            return []
+        items = [_draft(one, "x", hidden=False) for one in good]
+        embeddings = self._live.serving.encode(items)
+        order = rank_candidates(
+            embeddings, tastes, [b.made.quality for b in good], [b.made.fluency for b in good], taken
+        )
+        queues: dict[str, list[Batch]] = {}
+        for row in order.tolist():
+            queues.setdefault(good[row].condition.category, []).append(good[row])
+        chosen: list[Batch] = []
+        # How often a category was conditioned on is its share of the places.
+        total = len(good)
+        quotas = {c: max(1, round(room * len(q) / total)) for c, q in queues.items()}
+        for category in sorted(queues, key=lambda c: -quotas[c]):
+            chosen += queues[category][: quotas[category]]
+        return chosen[:room]
+
+    def _admit(
+        self, order: CreationOrder, recipe: CreationRecipe, one: Batch, arm: Arm, propensity: float
+    ) -> tuple[Creation, Item]:
+        creation_id = secrets.token_hex(12)
+        pending = recipe.review == "before"
+        item = _draft(one, creation_id, hidden=pending)
+        if item.content is not None:
+            label = implicit_label(creation_id, self._provider)
+            content = ItemContent(
+                item.content.media_type, label_file(item.content.media_type, item.content.data, label)
+            )
+            item = replace(item, content=content)
+        creation = self._record(order, one, arm, creation_id)
+        creation = replace(
+            creation,
+            item_id=item.id,
+            state=CreationState.PENDING if pending else CreationState.ADMITTED,
+            recipe=dict(creation.recipe) | {"propensity": round(propensity, 6)},
+        )
+        # The record first: an item without one must never be shown.
+        self._store.creations.put(creation)
+        self._catalog.upsert([item])
+        self._arms.own(item.id, arm)
+        return creation, item
+
+    def _refuse(self, order: CreationOrder, one: Batch, arm: Arm, verdict: Verdict) -> Creation:
+        creation = self._record(order, one, arm, secrets.token_hex(12))
+        creation = replace(creation, state=CreationState.REFUSED, reason=verdict.reason, detail=verdict.detail)
+        self._store.creations.put(creation)
+        return creation
+
+    def _record(self, order: CreationOrder, one: Batch, arm: Arm, creation_id: str) -> Creation:
+        return Creation(
+            creation_id,
+            order.user_id,
+            CreationState.ADMITTED,
+            one.candidate.kind,
+            arm.model,
+            arm.way,
+            one.recipe,
+            int(time.time() * 1000),
+            title=one.candidate.title,
+            source_item_ids=one.condition.sources,
+            quality=one.made.quality,
+        )
+
+    def _gates(self, recipe: CreationRecipe) -> Gates:
+        key = (recipe.duplicate_distance, recipe.most_copied)
+        with self._lock:
+            known = self._known.get(key)
+            if known is None:
+                known = self._known[key] = KnownContent(
+                    self._store, distance=recipe.duplicate_distance, most_copied=recipe.most_copied
+                )
+        known.refresh()
+        gates: list[Gate] = [
+            BlockedGate(recipe.terms, recipe.patterns),
+            PersonsGate(),
+            RepetitionGate(),
+            QualityGate(recipe.least_quality),
+            known.pictures,
+            known.texts,
+        ]
+        if recipe.unsupported_claims != "allow":
+            gates.append(ClaimsGate(refuse=recipe.unsupported_claims == "refuse", exempt=recipe.fiction_names))
+        return Gates(gates)
+
+    def _pending(self, creation_id: str, reviewer: str) -> Creation:
+        if not reviewer.strip():
+            raise InvalidInputError("reviewer is empty; say who decides", field="reviewer")
+        creation = self.get(creation_id)
+        if creation.state is not CreationState.PENDING:
+            raise ConflictError(f"creation {creation.id} is {creation.state}, not pending", reason="NOT_PENDING")
+        return creation
+
+    def _item(self, creation: Creation) -> Item:
+        return self._catalog.get([creation.item_id])[0]
+
+    def _reviewed(self, creation: Creation, state: CreationState, reviewer: str, detail: str) -> Creation:
+        reviewed = replace(
+            creation,
+            state=state,
+            reviewer=reviewer,
+            reviewed_ms=int(time.time() * 1000),
+            reason="REJECTED_BY_PERSON" if state is CreationState.REJECTED else "",
+            detail=detail,
+        )
+        self._store.creations.put(reviewed)
+        return reviewed
+
+    def _needed_studio(self) -> Studio:
+        if self.studio is None:
+            raise ConflictError("no generator runs in this process; ask a running server", reason="NO_STUDIO")
+        return self.studio
+
+
+def _draft(one: Batch, creation_id: str, *, hidden: bool) -> Item:
+    """The item that a candidate would become."""
+    candidate, condition = one.candidate, one.condition
+    categories = tuple(dict.fromkeys(c for c in (condition.category, candidate.label) if c))
+    return Item(
+        f"generated-{creation_id}",
+        kind=candidate.kind,
+        title=candidate.title,
+        text=candidate.text,
+        categories=categories,
+        tags=tuple(dict.fromkeys(t for s in candidate.sources for t in s.tags))[:5],
+        language=candidate.language,
+        created_ms=int(time.time() * 1000),
+        hidden=hidden,
+        generated=True,
+        attributes={LABEL_ATTRIBUTE: explicit_label(candidate.language), CREATION_ATTRIBUTE: creation_id},
+        content=ItemContent("image/png", one.made.data) if candidate.kind == "image" else None,
+    )
