@@ -137,7 +137,7 @@ class LinUcb:
 
     def _solve(self, sums: LinearSums | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         gram, target, _ = self._open(sums)
-        inverse: NDArray[np.float64] = np.linalg.inv(gram + self.reg * np.eye(self.size))
+        inverse = np.asarray(np.linalg.inv(gram + self.reg * np.eye(self.size)), np.float64)
         return inverse, inverse @ target
 
     def _vector(self, features: Sequence[float]) -> NDArray[np.float64]:

@@ -70,7 +70,7 @@ def choose_several(bandit: Bandit[S], state: S, arms: Sequence[Arm], n: int, see
         raise InvalidInputError("an arm is there twice; give each once", field="arms")
     rng = np.random.default_rng(seed)
     left = list(range(len(arms)))
-    choices = []
+    choices: list[Choice] = []
     while left and len(choices) < n:
         chances = bandit.probabilities(state, [arms[row] for row in left])
         drawn = min(int(np.searchsorted(np.cumsum(chances), rng.random(), side="right")), len(left) - 1)
