@@ -20,6 +20,7 @@ from aigc_server.cli.recommending import (
     similar_command,
 )
 from aigc_server.cli.running import serve_command, train_command
+from aigc_server.cli.simulating import simulate_command
 
 __all__ = ["cli", "main"]
 
@@ -53,6 +54,7 @@ for command in (
     search_command,
     profile_command,
     generator_group,
+    simulate_command,
     snapshot_group,
     status_command,
     doctor_command,

@@ -1,0 +1,1 @@
+"""Learned choices among few arms, each with the probability it was chosen with."""
