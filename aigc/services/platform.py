@@ -27,6 +27,7 @@ from aigc.services.creation import Creator
 from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
 from aigc.services.intake import Intake
+from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
 from aigc.services.profiles import Profiles
 from aigc.services.recommender import Recommender
@@ -97,7 +98,15 @@ class Platform:
         self.arms = Arms()
         self.tried = Arms()
         explorer = Explorer(self.live, self.exposure, self.arms, self.tried)
-        self.recommender = Recommender(self.live, self.strategies, options.limits, self._log, self.exposure, explorer)
+        self.recommender = Recommender(
+            self.live,
+            self.strategies,
+            options.limits,
+            self._log,
+            self.exposure,
+            explorer,
+            LearningPaths(store, options.weights),
+        )
         self.training = Training(home, options.url(home), options.training)
         self.creator = Creator(
             store,

@@ -23,6 +23,7 @@ from aigc.recommend.strategy_book import Choice, StrategyBook
 from aigc.services.answer_log import AnswerLog
 from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
+from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
 
 __all__ = ["Recommender"]
@@ -39,6 +40,7 @@ class Recommender:
         log: AnswerLog | None,
         exposure: Exposure,
         explorer: Explorer,
+        paths: LearningPaths,
     ) -> None:
         """Wire.
 
@@ -49,6 +51,7 @@ class Recommender:
             log: Keeps the answers.
             exposure: Counts what is shown, so that generated items keep their share over time.
             explorer: Lets new generated items be tried.
+            paths: Knows what a learner is not ready for.
         """
         self._live = live
         self._strategies = strategies
@@ -56,6 +59,7 @@ class Recommender:
         self._log = log
         self._exposure = exposure
         self._explorer = explorer
+        self._paths = paths
         self._similar_plan = SIMILAR.plan()
 
     def recommend(self, request: RecommendRequest) -> Recommendation:
@@ -162,8 +166,12 @@ class Recommender:
     ) -> list[Recommendation]:
         serving = self._live.serving
         now_ms = int(time.time() * 1000)
-        queries = self._queries(serving, requests, choice, now_ms)
         strategy, plan = choice.strategy, choice.plan
+        if strategy.learning.enabled:
+            requests = [
+                replace(r, deny=(*r.deny, *self._paths.blocked(r.user_id, strategy.learning))) for r in requests
+            ]
+        queries = self._queries(serving, requests, choice, now_ms)
         wanted = sum(request.n for request in requests)
         room = self._exposure.room(strategy.generate.share_over_time, strategy.generate.share_hours, max(1, wanted))
         cap = min(strategy.max_generated_share, room)
