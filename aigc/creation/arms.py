@@ -1,74 +1,79 @@
-"""Which generator, and which way of telling it what to make: learned from what people did with the results."""
+"""What is worth trying: generators with their ways, or single new items, learned from what people did with them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
+from aigc.creation.bandit.arm import Arm, Feedback
+from aigc.creation.bandit.generation_arm import GenerationArm
+from aigc.creation.bandit.policy import choose
+from aigc.creation.bandit.thompson import ThompsonSampling, ThompsonState
 
-__all__ = ["Arm", "Arms"]
+__all__ = ["Arms"]
 
-_DRAWS = 400
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Arm:
-    """A model's version and a way of conditioning it."""
-
-    model: str
-    way: str
+# An impression alone says little: most of what is seen is passed over, liked or not.
+_IMPRESSION_TRIALS = 0.2
+_REJECTION_TRIALS = 2.0
 
 
 class Arms:
-    """Thompson sampling over Beta posteriors (Thompson 1933; Chapelle and Li 2011); thread-safe.
+    """Thompson sampling over arms that own items, fed with every event on one of their items; thread-safe.
 
-    A reward is an event's weight: what is above 0 counts as that much success, what is below as that much failure, an
-    impression without an answer as a little failure. The state is the sum of both, so it can be rebuilt from events.
+    A positive event is a reward of its weight, a negative one a failure that counts more than once, an impression a
+    fifth of a failure. The state is a sum, so the same events in any order give the same one.
     """
 
-    def __init__(self, prior: float = 1.0) -> None:
-        """Args: prior: successes and failures that every arm begins with."""
-        self._prior = prior
-        self._counts: dict[Arm, list[float]] = {}
-        self._items: dict[str, Arm] = {}
+    def __init__(self, policy: ThompsonSampling | None = None) -> None:
+        """Args: policy: with its prior and its floor."""
+        self._policy = policy or ThompsonSampling()
+        self._state: ThompsonState = self._policy.start()
+        self._owners: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def own(self, item_id: str, arm: Arm) -> None:
-        """Let what happens to an item count for an arm."""
+    def own(self, item_id: str, arm: str) -> None:
+        """Let what happens to an item count for the arm of this id."""
         with self._lock:
-            self._items[item_id] = arm
+            self._owners[item_id] = arm
 
     def learn(self, item_ids: Sequence[str], weights: Iterable[float]) -> None:
-        """Take in events on items; those of items that no arm made are left out."""
+        """Take in events; those on items that no arm made are left out."""
         with self._lock:
-            if not self._items:
+            if not self._owners:
                 return
-            for item_id, weight in zip(item_ids, weights, strict=True):
-                arm = self._items.get(item_id)
-                if arm is None:
-                    continue
-                counts = self._counts.setdefault(arm, [0.0, 0.0])
-                counts[0] += max(0.0, weight)
-                counts[1] += max(0.0, -weight) + (0.1 if weight == 0 else 0.0)
+            feedback = [
+                _feedback(arm, weight)
+                for item_id, weight in zip(item_ids, weights, strict=True)
+                if (arm := self._owners.get(item_id)) is not None
+            ]
+            if feedback:
+                self._state = self._policy.learn(self._state, feedback)
 
-    def choose(self, arms: Sequence[Arm], rng: np.random.Generator) -> tuple[Arm, float]:
-        """An arm, and how likely it was to be chosen (estimated by 400 draws, at least 1/800).
-
-        Args:
-            arms: Those that can serve; at least one.
-            rng: Of the draws.
-        """
-        counts = self.counts()
-        good = np.array([self._prior + counts.get(a, (0.0, 0.0))[0] for a in arms])
-        bad = np.array([self._prior + counts.get(a, (0.0, 0.0))[1] for a in arms])
-        draws = rng.beta(good, bad, size=(_DRAWS + 1, len(arms))).argmax(axis=1)
-        chosen = int(draws[-1])
-        share = float((draws[:-1] == chosen).mean())
-        return arms[chosen], max(share, 1 / (2 * _DRAWS))
-
-    def counts(self) -> Mapping[Arm, tuple[float, float]]:
-        """Arm → (successes, failures), without the prior."""
+    def choose(self, arms: Sequence[GenerationArm], seed: int) -> tuple[GenerationArm, float]:
+        """An arm, and the probability with which it was chosen."""
         with self._lock:
-            return {arm: (good, bad) for arm, (good, bad) in self._counts.items()}
+            state = self._state
+        choice = choose(self._policy, state, [Arm(arm.id) for arm in arms], seed)
+        return arms[choice.row], choice.propensity
+
+    def liked(self, item_id: str) -> float:
+        """Mean reward of what an item's arm made, in [0, 1]; 0 while nothing is known."""
+        with self._lock:
+            good, bad = self._state.counts.get(self._owners.get(item_id, ""), (0, 0))
+        return good / (good + bad) if good + bad else 0.0
+
+    def state(self) -> ThompsonState:
+        """What was learned so far."""
+        with self._lock:
+            return self._state
+
+    def counts(self) -> Mapping[str, tuple[int, int]]:
+        """Arm's id → (successes, failures) in millionths."""
+        with self._lock:
+            return dict(self._state.counts)
+
+
+def _feedback(arm: str, weight: float) -> Feedback:
+    if weight > 0:
+        return Feedback(arm, min(1.0, weight))
+    return Feedback(arm, 0.0, trials=_IMPRESSION_TRIALS if weight == 0 else 1.0 + _REJECTION_TRIALS * -weight)

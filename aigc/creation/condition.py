@@ -163,7 +163,7 @@ def caption_conditions(
 def prompt_conditions(
     profile: Profile, items: Mapping[str, Item], n: int, rng: np.random.Generator, adventure: float
 ) -> list[Condition]:
-    """N prompts: how a liked text begins, so that the model goes on in its manner; or its title, where it has no text."""
+    """N prompts: how a liked text begins, so that the model goes on in its manner; its title where it has no text."""
     liked = [items[i] for t in profile.tastes for i in t.item_ids if i in items]
     if not liked:
         return []

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from aigc.errors import InvalidInputError
 from aigc.kernel import Plan, Source
 from aigc.recommend.creation_recipe import CreationRecipe
+from aigc.recommend.learning_path import PathRecipe
 
 __all__ = ["Rerank", "SourceRecipe", "Strategy", "read_strategy"]
 
@@ -78,6 +79,7 @@ class Strategy:
         user_neighbours: Similar users consulted by ``user_user``.
         max_generated_share: Part of the answer that generated items may fill.
         generate: Whether and how content is generated for its users.
+        learning: Whether what a user is not ready for is left out.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Strategy:
     user_neighbours: int = 50
     max_generated_share: float = 1.0
     generate: CreationRecipe = field(default_factory=CreationRecipe)
+    learning: PathRecipe = field(default_factory=PathRecipe)
 
     def plan(self) -> Plan:
         """The same for the Engine."""
@@ -138,10 +141,12 @@ def read_strategy(path: Path) -> Strategy:
     rerank = _table(path, "rerank.", raw.pop("rerank", {}), Rerank)
     try:
         generate = _table(path, "generate.", raw.pop("generate", {}), CreationRecipe)
+        learning = _table(path, "learning.", raw.pop("learning", {}), PathRecipe)
     except InvalidInputError as error:
         raise _invalid(path, "", error.message) if error.reason == "INVALID_INPUT" else error from error
     raw.setdefault("description", "")
-    strategy = _table(path, "", raw, Strategy, name=path.stem, sources=sources, rerank=rerank, generate=generate)
+    given = {"name": path.stem, "sources": sources, "rerank": rerank, "generate": generate, "learning": learning}
+    strategy = _table(path, "", raw, Strategy, **given)
     _validate(path, strategy)
     return strategy
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 
 from aigc.entities import Recommendation
 from aigc.errors import AigcError
@@ -34,8 +35,8 @@ class AnswerLog:
         self._thread = threading.Thread(target=self._run, name="answer-log", daemon=True)
         self._thread.start()
 
-    def add(self, answer: Recommendation, created_ms: int) -> None:
-        """Keep an answer soon."""
+    def add(self, answer: Recommendation, created_ms: int, propensities: Mapping[str, float] | None = None) -> None:
+        """Keep an answer soon, with the probabilities of what was tried in it."""
         if len(self._queue) >= self._capacity:
             self._queue.popleft()
             self.dropped += 1
@@ -48,6 +49,7 @@ class AnswerLog:
                 answer.snapshot,
                 tuple(item.item_id for item in answer.items),
                 created_ms,
+                propensities or {},
             )
         )
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aigc.creation.arms import Arm, Arms
+from aigc.creation.arms import Arms
+from aigc.creation.bandit.generation_arm import GenerationArm
 from aigc.creation.candidate_ranking import rank_candidates
 from aigc.creation.decision import Decision, decide
 from aigc.creation.gates.blocked import BlockedGate
@@ -33,6 +34,7 @@ from aigc.services.catalog import Catalog
 from aigc.services.creation_makers import Batch, Makers, arms_of, content_digest
 from aigc.services.creation_steps import CreationOrder, CreationProgress, CreationStep
 from aigc.services.creation_supply import find_supply, taste_vectors
+from aigc.services.exposure import Exposure
 from aigc.services.profiles import Profiles
 from aigc.services.recommender import Recommender
 from aigc.store.base import Store
@@ -59,6 +61,8 @@ class Creator:
         strategies: StrategyBook,
         catalog: Catalog,
         arms: Arms,
+        tried: Arms,
+        exposure: Exposure,
         *,
         provider: str = "aigc",
     ) -> None:
@@ -70,6 +74,8 @@ class Creator:
         self._strategies = strategies
         self._catalog = catalog
         self._arms = arms
+        self._tried = tried
+        self._exposure = exposure
         self._provider = provider
         self._known: dict[tuple[float, float], KnownContent] = {}
         self._lock = threading.Lock()
@@ -111,6 +117,7 @@ class Creator:
         """
         creation = self._pending(creation_id, reviewer)
         self._catalog.update(replace(self._item(creation), hidden=False), ["hidden"])
+        self._introduce(creation.item_id)
         return self._reviewed(creation, CreationState.ADMITTED, reviewer, "")
 
     def reject(self, creation_id: str, reviewer: str, reason: str) -> Creation:
@@ -208,7 +215,7 @@ class Creator:
         order: CreationOrder,
         recipe: CreationRecipe,
         profile: Profile,
-        arms: Sequence[tuple[Arm, ModelInfo]],
+        arms: Sequence[tuple[GenerationArm, ModelInfo]],
         adventure: float,
         gone: Gone,
     ) -> Iterator[CreationStep]:
@@ -221,12 +228,12 @@ class Creator:
         rng = np.random.default_rng(secrets.randbits(64))
         made = refused = admitted = 0
         taken = np.empty((0, serving.state.embedding_size), np.float32)
-        left = {arm: info for arm, info in arms}
+        left = dict(arms)
         attempts = order.n * recipe.candidates * 2
         while admitted < order.n and left and made < attempts:
             if gone():
                 raise CancelledError("the caller left, or the deadline passed, while content was made")
-            arm, propensity = self._arms.choose(sorted(left), rng)
+            arm, propensity = self._arms.choose(list(left), int(rng.integers(1 << 62)))
             wanted = min((order.n - admitted) * recipe.candidates, attempts - made, 16)
             batch = makers.make(arm, left[arm], wanted, adventure, rng)
             if not batch:
@@ -248,7 +255,9 @@ class Creator:
                 admitted += 1
                 taken = np.concatenate([taken, serving.encode([item])])
                 yield CreationStep(creation=creation, item=item)
-            yield CreationStep(progress=CreationProgress(made, admitted, refused, order.n, f"{arm.model} by {arm.way}"))
+            yield CreationStep(
+                progress=CreationProgress(made, admitted, refused, order.n, f"{arm.model} by {arm.condition}")
+            )
 
     def _best(
         self, good: Sequence[Batch], tastes: NDArray[np.float32], taken: NDArray[np.float32], room: int
@@ -273,7 +282,7 @@ class Creator:
         return chosen[:room]
 
     def _admit(
-        self, order: CreationOrder, recipe: CreationRecipe, one: Batch, arm: Arm, propensity: float
+        self, order: CreationOrder, recipe: CreationRecipe, one: Batch, arm: GenerationArm, propensity: float
     ) -> tuple[Creation, Item]:
         creation_id = secrets.token_hex(12)
         pending = recipe.review == "before"
@@ -294,23 +303,29 @@ class Creator:
         # The record first: an item without one must never be shown.
         self._store.creations.put(creation)
         self._catalog.upsert([item])
-        self._arms.own(item.id, arm)
+        self._arms.own(item.id, arm.id)
+        if not pending:
+            self._introduce(item.id)
         return creation, item
 
-    def _refuse(self, order: CreationOrder, one: Batch, arm: Arm, verdict: Verdict) -> Creation:
+    def _introduce(self, item_id: str) -> None:
+        self._tried.own(item_id, item_id)
+        self._exposure.introduce(item_id)
+
+    def _refuse(self, order: CreationOrder, one: Batch, arm: GenerationArm, verdict: Verdict) -> Creation:
         creation = self._record(order, one, arm, secrets.token_hex(12))
         creation = replace(creation, state=CreationState.REFUSED, reason=verdict.reason, detail=verdict.detail)
         self._store.creations.put(creation)
         return creation
 
-    def _record(self, order: CreationOrder, one: Batch, arm: Arm, creation_id: str) -> Creation:
+    def _record(self, order: CreationOrder, one: Batch, arm: GenerationArm, creation_id: str) -> Creation:
         return Creation(
             creation_id,
             order.user_id,
             CreationState.ADMITTED,
             one.candidate.kind,
             arm.model,
-            arm.way,
+            arm.condition,
             one.recipe,
             int(time.time() * 1000),
             title=one.candidate.title,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aigc.creation.arms import Arm
+from aigc.creation.bandit.generation_arm import GenerationArm
 from aigc.creation.candidate import Candidate
 from aigc.creation.condition import (
     Condition,
@@ -43,7 +43,7 @@ class Batch:
     recipe: Mapping[str, Any]
 
 
-def arms_of(models: Sequence[ModelInfo], references: Sequence[str], kind: str) -> list[tuple[Arm, ModelInfo]]:
+def arms_of(models: Sequence[ModelInfo], references: Sequence[str], kind: str) -> list[tuple[GenerationArm, ModelInfo]]:
     """The arms that can serve: of the models named, or of every champion when none is.
 
     Args:
@@ -59,7 +59,7 @@ def arms_of(models: Sequence[ModelInfo], references: Sequence[str], kind: str) -
         if (named or candidate) and (not kind or _KINDS.get(info.kind) == kind):
             ways = _WAYS.get(info.kind, ())
             has_classes = bool(info.details.get("classes"))
-            found += [(Arm(info.id, way), info) for way in ways if way != "class" or has_classes]
+            found += [(GenerationArm(info.id, way), info) for way in ways if way != "class" or has_classes]
     return found
 
 
@@ -78,7 +78,9 @@ class Makers:
         self._items = items
         self._latents: dict[str, dict[str, NDArray[np.float32]]] = {}
 
-    def make(self, arm: Arm, info: ModelInfo, n: int, adventure: float, rng: np.random.Generator) -> list[Batch]:
+    def make(
+        self, arm: GenerationArm, info: ModelInfo, n: int, adventure: float, rng: np.random.Generator
+    ) -> list[Batch]:
         """N candidates by an arm; fewer, or none, where the profile has nothing to tell that way.
 
         Raises:
@@ -88,27 +90,27 @@ class Makers:
         if not conditions:
             return []
         seeds = [int(rng.integers(1 << _SEED_BITS)) for _ in conditions]
-        if arm.way == "prompt":
+        if arm.condition == "prompt":
             return [self._text(info, condition, seed) for condition, seed in zip(conditions, seeds, strict=True)]
         order = PictureOrder(
             info.id,
             tuple(seeds),
-            tuple(c.class_name for c in conditions) if arm.way == "class" else (),
-            tuple(c.caption for c in conditions) if arm.way == "caption" else (),
-            np.array([c.latent for c in conditions], np.float32) if arm.way == "taste" else None,
+            tuple(c.class_name for c in conditions) if arm.condition == "class" else (),
+            tuple(c.caption for c in conditions) if arm.condition == "caption" else (),
+            np.array([c.latent for c in conditions], np.float32) if arm.condition == "taste" else None,
         )
         made = self._studio.pictures(order)
         return [self._picture(info, c, m) for c, m in zip(conditions, made, strict=True)]
 
     def _conditions(
-        self, arm: Arm, info: ModelInfo, n: int, adventure: float, rng: np.random.Generator
+        self, arm: GenerationArm, info: ModelInfo, n: int, adventure: float, rng: np.random.Generator
     ) -> list[Condition]:
         profile = self._profile
-        if arm.way == "class":
+        if arm.condition == "class":
             return class_conditions(profile, list(info.details.get("classes", ())), n, rng, adventure)
-        if arm.way == "taste":
+        if arm.condition == "taste":
             return taste_conditions(profile, self._liked_latents(info), n, rng, adventure)
-        if arm.way == "caption":
+        if arm.condition == "caption":
             return caption_conditions(profile, self._items, n, rng, adventure)
         return prompt_conditions(profile, {i: x for i, x in self._items.items() if x.kind == "text"}, n, rng, adventure)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aigc.creation.arms import Arm, Arms
+from aigc.creation.arms import Arms
+from aigc.creation.bandit.generation_arm import GenerationArm
+from aigc.entities import Creation
 from aigc.errors import ConflictError, CorruptDataError
 from aigc.index.snapshot import SnapshotFolder
 from aigc.prepare.steps import PrepareOptions
@@ -21,7 +24,10 @@ from aigc.services.answer_log import AnswerLog
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
 from aigc.services.creation import Creator
+from aigc.services.exploring import Explorer
+from aigc.services.exposure import Exposure
 from aigc.services.intake import Intake
+from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
 from aigc.services.profiles import Profiles
 from aigc.services.recommender import Recommender
@@ -33,6 +39,8 @@ from aigc.store.base import EventBatch
 from aigc.store.sql import SqlStore, open_store
 
 __all__ = ["Platform", "PlatformOptions"]
+
+_REMEMBERED_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +94,30 @@ class Platform:
         self.behaviour = Behaviour(store, options.weights, options.limits, options.prepare)
         self.profiles = Profiles(store, self.live, options.weights, options.limits)
         self._log = None if options.read_only else AnswerLog(store)
-        self.recommender = Recommender(self.live, self.strategies, options.limits, self._log)
-        self.training = Training(home, options.url(home), options.training)
+        self.exposure = Exposure()
         self.arms = Arms()
+        self.tried = Arms()
+        explorer = Explorer(self.live, self.exposure, self.arms, self.tried)
+        self.recommender = Recommender(
+            self.live,
+            self.strategies,
+            options.limits,
+            self._log,
+            self.exposure,
+            explorer,
+            LearningPaths(store, options.weights),
+        )
+        self.training = Training(home, options.url(home), options.training)
         self.creator = Creator(
-            store, self.live, self.profiles, self.recommender, self.strategies, self.catalog, self.arms
+            store,
+            self.live,
+            self.profiles,
+            self.recommender,
+            self.strategies,
+            self.catalog,
+            self.arms,
+            self.tried,
+            self.exposure,
         )
         self.suggestions = Suggestions(store, self.live)
         self._building = threading.Lock()
@@ -184,16 +211,32 @@ class Platform:
 
     def _on_events(self, batch: EventBatch) -> None:
         self.live.apply_events(batch)
-        self.arms.learn(batch.item_ids, self.options.weights.weigh(batch.types, batch.values).tolist())
+        self._learn(batch)
+
+    def _learn(self, batch: EventBatch) -> None:
+        weights = self.options.weights.weigh(batch.types, batch.values).tolist()
+        self.arms.learn(batch.item_ids, weights)
+        self.tried.learn(batch.item_ids, weights)
 
     def _remember_creations(self) -> None:
         """What became of what was generated, rebuilt from the records and the events."""
         before: tuple[int, str] | None = None
-        known = False
+        found: list[Creation] = []
         while page := self.store.creations.list(state="admitted", limit=1000, before=before):
-            for creation in page:
-                self.arms.own(creation.item_id, Arm(creation.model, creation.condition))
-            before, known = (page[-1].created_ms, page[-1].id), True
-        if known:
-            for batch in self.store.iterate_events():
-                self.arms.learn(batch.item_ids, self.options.weights.weigh(batch.types, batch.values).tolist())
+            found += page
+            before = (page[-1].created_ms, page[-1].id)
+        for creation in reversed(found):
+            self.arms.own(creation.item_id, GenerationArm(creation.model, creation.condition).id)
+            self.tried.own(creation.item_id, creation.item_id)
+            self.exposure.introduce(creation.item_id)
+        if not found:
+            return
+        made = {creation.item_id for creation in found}
+        day_ago = int((time.time() - _REMEMBERED_S) * 1000)
+        for answers in self.store.iterate_recommendations(since_ms=day_ago):
+            for answer in answers:
+                self.exposure.count(
+                    len(answer.item_ids), [i for i in answer.item_ids if i in made], answer.created_ms / 1000
+                )
+        for batch in self.store.iterate_events():
+            self._learn(batch)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from aigc.recommend.search import find
 from aigc.recommend.similar import SIMILAR
 from aigc.recommend.strategy_book import Choice, StrategyBook
 from aigc.services.answer_log import AnswerLog
+from aigc.services.exploring import Explorer
+from aigc.services.exposure import Exposure
+from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
 
 __all__ = ["Recommender"]
@@ -28,12 +32,34 @@ __all__ = ["Recommender"]
 class Recommender:
     """Answers from the Engine; thread-safe, reads nothing from the store."""
 
-    def __init__(self, live: Live, strategies: StrategyBook, limits: Limits, log: AnswerLog | None) -> None:
-        """Args: live: what serves; strategies: the recipes; limits: what a call may hold; log: keeps the answers."""
+    def __init__(
+        self,
+        live: Live,
+        strategies: StrategyBook,
+        limits: Limits,
+        log: AnswerLog | None,
+        exposure: Exposure,
+        explorer: Explorer,
+        paths: LearningPaths,
+    ) -> None:
+        """Wire.
+
+        Args:
+            live: What serves.
+            strategies: The recipes.
+            limits: What a call may hold.
+            log: Keeps the answers.
+            exposure: Counts what is shown, so that generated items keep their share over time.
+            explorer: Lets new generated items be tried.
+            paths: Knows what a learner is not ready for.
+        """
         self._live = live
         self._strategies = strategies
         self._limits = limits
         self._log = log
+        self._exposure = exposure
+        self._explorer = explorer
+        self._paths = paths
         self._similar_plan = SIMILAR.plan()
 
     def recommend(self, request: RecommendRequest) -> Recommendation:
@@ -140,21 +166,38 @@ class Recommender:
     ) -> list[Recommendation]:
         serving = self._live.serving
         now_ms = int(time.time() * 1000)
+        strategy, plan = choice.strategy, choice.plan
+        if strategy.learning.enabled:
+            requests = [
+                replace(r, deny=(*r.deny, *self._paths.blocked(r.user_id, strategy.learning))) for r in requests
+            ]
         queries = self._queries(serving, requests, choice, now_ms)
-        results = self._live.engine.recommend(queries, choice.plan)
+        wanted = sum(request.n for request in requests)
+        room = self._exposure.room(strategy.generate.share_over_time, strategy.generate.share_hours, max(1, wanted))
+        cap = min(strategy.max_generated_share, room)
+        if cap < strategy.max_generated_share:
+            plan = replace(strategy, max_generated_share=cap).plan()
+        results = self._live.engine.recommend(queries, plan)
         answers = []
         for i, request in enumerate(requests):
+            answer_id = secrets.token_hex(12)
+            items = tuple(ranked_items(results, i, strategy, explain=request.explain))
+            tried: Mapping[str, float] = {}
+            if log and strategy.generate.explore_slots:
+                items, tried = self._explorer.apply(items, request, strategy, serving, int(answer_id, 16) >> 34, cap)
             answer = Recommendation(
-                id=secrets.token_hex(12),
+                id=answer_id,
                 user_id=request.user_id,
-                items=tuple(ranked_items(results, i, choice.strategy, explain=request.explain)),
-                strategy=choice.strategy.name,
+                items=items,
+                strategy=strategy.name,
                 experiment=choice.experiment,
                 snapshot=serving.snapshot_id,
                 models=serving.models,
             )
+            if log:
+                self._exposure.note(items)
             if log and self._log is not None:
-                self._log.add(answer, now_ms)
+                self._log.add(answer, now_ms, tried)
             answers.append(answer)
         return answers
 
