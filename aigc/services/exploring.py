@@ -83,6 +83,7 @@ class Explorer:
             candidates,
             n=request.n,
             most_generated=int(cap * request.n),
+            most_share=cap,
             seed=seed,
             options=ExplorationOptions(slots=slots),
         )

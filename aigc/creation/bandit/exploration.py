@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +14,8 @@ from aigc.errors import InvalidInputError
 __all__ = ["FRESH_FEATURES", "ExplorationOptions", "Explored", "FreshItem", "Trial", "explore"]
 
 S = TypeVar("S")
+
+_SLACK = 1e-6
 
 FRESH_FEATURES = 5
 """Numbers that describe a new item for a user: what a shared LinUCB of this use is sized for."""
@@ -97,6 +100,7 @@ def explore(
     *,
     n: int,
     most_generated: int,
+    most_share: float = 1.0,
     seed: int,
     options: ExplorationOptions | None = None,
 ) -> Explored:
@@ -114,6 +118,7 @@ def explore(
         fresh: New items that may be tried; those in the list already, or shown often enough, are passed over.
         n: Places of the list.
         most_generated: Generated items that the list may hold.
+        most_share: The same as a part of the list as it comes out, which may be shorter than ``n``; in [0, 1].
         seed: Of the choice.
         options: See :class:`ExplorationOptions`.
     """
@@ -124,19 +129,13 @@ def explore(
         for item in fresh
         if item.item_id not in listed and item.shown < options.most_shown
     ]
-    slots = min(options.slots, most_generated, len(arms), n)
-    if slots < 1:
-        return Explored(tuple(ranked[:n]), ())
-    kept = list(ranked[:n])
-    made = [item for item in kept if item in generated]
-    for item in reversed(made[most_generated - slots :]):
-        kept.remove(item)
-    for item in reversed([item for item in kept if item not in generated]):
-        if len(kept) + slots <= n:
+    for slots in range(min(options.slots, most_generated, len(arms), n), 0, -1):
+        kept = _make_room(ranked[:n], generated, slots, n, most_generated)
+        made = slots + sum(item in generated for item in kept)
+        if made <= math.floor(most_share * (len(kept) + slots) + _SLACK):
             break
-        kept.remove(item)
-    while len(kept) + slots > n:
-        kept.pop()
+    else:
+        return Explored(tuple(ranked[:n]), ())
     trials = []
     for choice, wanted in zip(
         choose_several(bandit, state, arms, slots, seed), _places(options, slots, n), strict=True
@@ -145,6 +144,18 @@ def explore(
         kept.insert(place, choice.arm.id)
         trials.append(Trial(choice.arm.id, place, choice.propensity, choice.arm.features))
     return Explored(tuple(kept), tuple(trials))
+
+
+def _make_room(ranked: Sequence[str], generated: Collection[str], slots: int, n: int, most_generated: int) -> list[str]:
+    kept = list(ranked)
+    made = [item for item in kept if item in generated]
+    for item in made[most_generated - slots :]:
+        kept.remove(item)
+    for item in reversed([item for item in kept if item not in generated]):
+        if len(kept) + slots <= n:
+            break
+        kept.remove(item)
+    return kept[: n - slots]
 
 
 def _places(options: ExplorationOptions, slots: int, n: int) -> list[int]:

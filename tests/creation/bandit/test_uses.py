@@ -139,6 +139,25 @@ def test_a_linucb_tries_the_nearer_item_after_learning_that_nearness_pays() -> N
     assert choose(policy, policy.start(), generation_arms({"a@1": ["class"]}, (1.0,) * 5), 0).propensity == 1.0
 
 
+def test_a_list_that_came_out_short_keeps_its_share() -> None:
+    policy = ThompsonSampling()
+    for length, share, tried in ((2, 0.3, 0), (3, 0.3, 1), (9, 0.3, 2), (9, 0.1, 1)):
+        found = explore(
+            policy,
+            policy.start(),
+            RANKED[:length],
+            (),
+            FRESH,
+            n=20,
+            most_generated=6,
+            most_share=share,
+            seed=1,
+            options=ExplorationOptions(slots=2),
+        )
+        assert len(found.trials) == tried
+        assert len(found.trials) <= share * len(found.items) + 1e-9
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.booleans(), max_size=12),
