@@ -50,7 +50,12 @@ def test_a_mistake_names_file_key_and_remedy(tmp_path: Path, text: str, message:
 
 def test_those_that_come_along_are_valid_and_a_folder_wins_over_them(tmp_path: Path) -> None:
     book = StrategyBook(tmp_path / "absent")
-    assert {s.name for s, _ in book.all()} == {"default", "collaborative", "content", "popular", "explore"}
+    plain = {"default", "collaborative", "content", "popular", "explore"}
+    presets = {"shop", "community", "learning", "creation", "health", "finance"}
+    assert {s.name for s, _ in book.all()} == plain | presets
+    generating = {s.name for s, _ in book.all() if s.generate.enabled}
+    assert generating == {"shop", "community", "learning", "creation"}
+    assert all(s.generate.limits for s, _ in book.all() if s.name in presets)
     (tmp_path / "default.toml").write_text('description = "mine"\n' + GOOD)
     assert StrategyBook(tmp_path).choose("", "u").strategy.description == "mine"
     with pytest.raises(NotFoundError, match="there are: collaborative"):

@@ -7,6 +7,7 @@ import sys
 import click
 
 from aigc.errors import AigcError
+from aigc_server.cli.creating import create_command, creations_group
 from aigc_server.cli.datasets import datasets_group
 from aigc_server.cli.generator import generator_group
 from aigc_server.cli.importing import import_group
@@ -55,6 +56,8 @@ for command in (
     profile_command,
     generator_group,
     simulate_command,
+    create_command,
+    creations_group,
     snapshot_group,
     status_command,
     doctor_command,

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from google.protobuf.json_format import MessageToDict
 from rich.console import Console
 from rich.table import Table
 
-from aigc.errors import AigcError, UnavailableError
 from aigc.v1 import job_pb2
 from aigc.v1 import training_service_pb2 as pb
 from aigc.v1.training_service_pb2_grpc import TrainingServiceStub
 from aigc_server.cli.generator_recipes import catalogue_options, parse_set, set_option
-from aigc_server.cli.options import home_options, settings_of
 from aigc_server.cli.output import print_json
-from aigc_server.cli.remote import called, remote_channel
+from aigc_server.cli.remote import called
+from aigc_server.cli.running_server import running_server, server_options
 
 __all__ = ["jobs_group"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _server(command: F) -> F:
-    command = click.option(
-        "--server", metavar="HOST:PORT", help="Of the running server.  [default: the one of this data directory]"
-    )(command)
-    return home_options(command)
 
 
 @click.group("jobs", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON for a program.")
-@_server
+@server_options
 @click.pass_context
 def jobs_group(
     context: click.Context, as_json: bool, server: str | None, home: str | None, config: Path | None
@@ -82,7 +70,7 @@ def jobs_group(
 @set_option
 @catalogue_options
 @click.option("--watch", is_flag=True, help="Watch it until it ends.")
-@_server
+@server_options
 def start_command(
     kind: str,
     name: str,
@@ -114,7 +102,7 @@ def start_command(
 
 @jobs_group.command("watch")
 @click.argument("job_id", metavar="ID")
-@_server
+@server_options
 def watch_command(job_id: str, server: str | None, home: str | None, config: Path | None) -> None:
     """Show the job ID whenever something about it changes, until it ends. Exit code 1 when it made nothing."""
     with _stub(server, home, config) as stub:
@@ -123,7 +111,7 @@ def watch_command(job_id: str, server: str | None, home: str | None, config: Pat
 
 @jobs_group.command("cancel")
 @click.argument("job_id", metavar="ID")
-@_server
+@server_options
 def cancel_command(job_id: str, server: str | None, home: str | None, config: Path | None) -> None:
     """End the job ID; what it learned stays in its folder."""
     with _stub(server, home, config) as stub:
@@ -157,23 +145,8 @@ def _watch(stub: Any, job_id: str) -> None:
     sys.exit(1)
 
 
-@contextmanager
-def _stub(server: str | None, home: str | None, config: Path | None) -> Iterator[Any]:
-    address = server or _address(settings_of(home, config)[1])
-    with remote_channel(address) as channel:
-        yield TrainingServiceStub(channel)
-
-
-def _address(home: Path) -> str:
-    try:
-        return str(json.loads((home / "server.json").read_text(encoding="utf-8"))["address"])
-    except FileNotFoundError:
-        raise UnavailableError(
-            f"no server runs on {home}; start one with `aigc serve`, or name another with --server HOST:PORT",
-            reason="NO_SERVER",
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise AigcError(f"{home / 'server.json'} cannot be read ({error}); give --server HOST:PORT") from error
+def _stub(server: str | None, home: str | None, config: Path | None) -> AbstractContextManager[Any]:
+    return running_server(server, home, config, TrainingServiceStub)
 
 
 def _state(job: job_pb2.Job) -> str:
