@@ -138,10 +138,11 @@ class Checkpoints:
         scalars = json.loads((folder / "optimizers.json").read_text(encoding="utf-8"))
         for name, optimizer in optimizers.items():
             inner: dict[int, dict[str, Any]] = {}
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
             for key, value in (*tensors.items(), *scalars.items()):
                 owner, index, entry = key.split("/", 2)
                 if owner == name:
-                    inner.setdefault(int(index), {})[entry] = value
+                    inner.setdefault(int(index), {})[entry] = _laid_out(value, parameters[int(index)])
             optimizer.load_state_dict({"state": inner, "param_groups": optimizer.state_dict()["param_groups"]})
         return state
 
@@ -178,6 +179,17 @@ def _optimizer_state(optimizers: Mapping[str, Optimizer]) -> tuple[dict[str, Ten
                 else:
                     scalars[f"{name}/{index}/{key}"] = value
     return tensors, scalars
+
+
+def _laid_out(value: Any, parameter: Tensor) -> Any:
+    """In the memory order of its parameter: fused optimisers pair the values by their place in memory.
+
+    A file knows no order but the plain one, and a pixel-major convolution would get another weight's momentum (torch
+    2.15, ``AdamW(fused=True)`` on a CPU).
+    """
+    if not isinstance(value, Tensor) or value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 def _load(path: Path) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from aigc.errors import ConflictError, CorruptDataError, InvalidInputError
+from aigc.generate.task import Phase
 from aigc.training.checkpoint import Checkpoints
 from aigc.training.guards import TrainingFailedError
 from aigc.training.options import TrainerOptions
@@ -59,6 +60,35 @@ def test_a_resumed_run_ends_with_the_bits_of_the_uninterrupted_one(tmp_path: Pat
     assert load_file(tmp_path / "whole/checkpoints/000000060/optimizers.safetensors").keys()
     steps = [json.loads(line)["step"] for line in (tmp_path / "parts/metrics.jsonl").read_text().splitlines()]
     assert steps == [10, 20, 20, 30, 40, 50, 60, 60]
+
+
+def test_momentum_comes_back_to_its_own_weight_whatever_the_order_in_memory(tmp_path: Path) -> None:
+    class Pixels(LineTask):
+        """A pixel-major convolution under a fused optimiser, which pairs values by their place in memory."""
+
+        averaged = ("convolution",)
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(1)
+            self.modules = {"convolution": torch.nn.Conv2d(8, 8, 3).to(memory_format=torch.channels_last)}
+
+        def optimizers(self):  # type: ignore[no-untyped-def]
+            return {"adam": torch.optim.AdamW(self.modules["convolution"].parameters(), lr=0.01, fused=True)}
+
+        def phases(self, context):  # type: ignore[no-untyped-def]
+            x = context.normal(2, 8, 5, 5).to(memory_format=torch.channels_last)
+            yield Phase("adam", self.modules["convolution"](x).square().mean())
+
+        def validate(self, modules):  # type: ignore[no-untyped-def]
+            return {}
+
+    whole, _ = run(tmp_path / "whole", Pixels(), steps=8, checkpoint_every=4)
+    run(tmp_path / "parts", Pixels(), steps=8, checkpoint_every=4)
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "000000008")
+    resumed, reports = run(tmp_path / "parts", Pixels(), steps=8, checkpoint_every=4)
+    assert "resumed at step 4" in reports[0].event
+    assert same(weights(whole), weights(resumed))
 
 
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path: Path) -> None:
