@@ -27,6 +27,7 @@ KINDS = {
     "vae": "aigc.training.recipes.vae:VaeRecipe",
     "audio-vae": "aigc.training.recipes.audio_vae:AudioVaeRecipe",
     "gpt": "aigc.training.recipes.gpt:GptRecipe",
+    "bert": "aigc.training.recipes.bert:BertRecipe",
 }
 _PRESET = "preset"
 # One seed for the whole run; the classes' own fields of that name are set from it.
