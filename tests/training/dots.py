@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import wave
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def dot_pictures(count: int = 40, size: int = 8) -> list[Item]:
         )
         for i in range(count)
     ]
+
+
+def tone(hz: float = 440.0, seconds: float = 0.1, rate: int = 8000) -> bytes:
+    """A wav file."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        time = np.arange(int(seconds * rate)) / rate
+        file.writeframes((np.sin(2 * np.pi * hz * time) * 20_000).astype("<i2").tobytes())
+    return target.getvalue()
 
 
 def store_url(home: Path) -> str:

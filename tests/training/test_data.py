@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import struct
-import wave
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from aigc.training.data import DataOptions, TrainingData, load_data
 from aigc.training.data_folder import read_data, write_data
 from aigc.training.data_options import ImageDataOptions, SoundDataOptions, TextDataOptions
 from aigc.training.data_source import DataChoice
-from tests.training.dots import dot_pictures, dot_store, png, store_url
+from tests.training.dots import dot_pictures, dot_store, png, store_url, tone
 
 
 def no_store() -> Store:
@@ -49,17 +47,6 @@ def images(data: TrainingData) -> tuple[ImageData, ImageData]:
     assert isinstance(data.train, ImageData)
     assert isinstance(data.held_out, ImageData)
     return data.train, data.held_out
-
-
-def wav(seconds: float = 0.1, rate: int = 8000) -> bytes:
-    target = io.BytesIO()
-    with wave.open(target, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        time = np.arange(int(seconds * rate)) / rate
-        file.writeframes((np.sin(2 * np.pi * 440 * time) * 20_000).astype("<i2").tobytes())
-    return target.getvalue()
 
 
 def test_pictures_of_the_catalogue_come_with_classes_and_captions(tmp_path: Path) -> None:
@@ -187,7 +174,7 @@ def test_a_folder_of_pictures_has_captions_from_its_file(tmp_path: Path) -> None
 def test_recordings_get_their_class_from_the_name_and_one_rate(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
         for i in range(20):
-            archive.writestr(f"{i % 2}_anna_{i}.wav", wav(rate=16_000 if i == 19 else 8000))
+            archive.writestr(f"{i % 2}_anna_{i}.wav", tone(rate=16_000 if i == 19 else 8000))
     options = SoundDataOptions(name_pattern="{category}_{author}_{}")
     data = load_data("recordings", DataChoice(str(tmp_path / "r.zip")), options, no_store)
     assert isinstance(data.train, SoundData)
@@ -269,7 +256,10 @@ def test_kept_data_come_back_as_they_were(tmp_path: Path, modality: str) -> None
         items = [Item(str(i), text=f"文本 {i} with a lone \\ and some words") for i in range(20)]
         data = from_store(tmp_path, items, modality, TextDataOptions())
     else:
-        sounds = [Item(str(i), kind="audio", content=ItemContent("audio/wav", wav(0.05 + i / 100))) for i in range(12)]
+        sounds = [
+            Item(str(i), kind="audio", content=ItemContent("audio/wav", tone(seconds=0.05 + i / 100)))
+            for i in range(12)
+        ]
         data = from_store(tmp_path, sounds, modality, SoundDataOptions())
     write_data(tmp_path / "data", data)
     from aigc.training.data import data_hash

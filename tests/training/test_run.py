@@ -8,13 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from aigc.entities import Item, ItemContent
 from aigc.errors import ConflictError, CorruptDataError, InvalidInputError, NotFoundError
 from aigc.generate.repository import ModelRepository
 from aigc.store.sql import open_store
 from aigc.training.data_source import DataChoice
+from aigc.training.recipe import KINDS
 from aigc.training.run import TrainingRun
 from aigc.training.run_spec import RunSpec
-from tests.training.dots import TINY, dot_pictures, dot_store, store_url
+from tests.training.dots import TINY, dot_pictures, dot_store, store_url, tone
 
 
 @pytest.fixture
@@ -83,6 +85,45 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights_whatever_became_of_t
     second, events = run_in(home, "parts")
     assert events == ["resumed at step 5"]
     assert same(weights(home, whole.made), weights(home, second.made))
+
+
+SMALL: Mapping[str, Mapping[str, str]] = {
+    "gan": {"gan.channels": "16", "gan.batch_size": "4"},
+    "caption-gan": {"caption.networks.channels": "16,16", "caption.networks.batch_size": "4"},
+    "vae": {"vae.channels": "8,8", "vae.batch_size": "4", "vae.components": "3"},
+    "audio-vae": {"audio.network.channels": "8,8", "audio.network.batch_size": "4"},
+    "gpt": {
+        "gpt.vocabulary_size": "280",
+        "gpt.layers": "1",
+        "gpt.width": "16",
+        "gpt.heads": "1",
+        "gpt.context": "16",
+        "text.batch_size": "2",
+        "text.sample_tokens": "4",
+    },
+}
+
+
+def test_every_kind_is_tried() -> None:
+    assert SMALL.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", sorted(SMALL))
+def test_every_kind_goes_on_to_the_weights_of_the_uninterrupted_run(home: Path, kind: str) -> None:
+    store = open_store(store_url(home))
+    store.upsert_items([Item(f"text-{i}", text=f"a text of {i} words, or not") for i in range(12)])
+    store.upsert_items(
+        [Item(f"sound-{i}", kind="audio", content=ItemContent("audio/wav", tone(200 + 20 * i))) for i in range(12)]
+    )
+    store.close()
+    options = {**SMALL[kind], "trainer.steps": "5", "trainer.warmup_steps": "0"}
+    spec = RunSpec.checked(kind, "whole", options, DataChoice(), ModelRepository(home / "models"))
+    whole, _ = run_in(home, "whole", spec)
+    spec = RunSpec.checked(kind, "parts", options, DataChoice(), ModelRepository(home / "models"))
+    assert run_in(home, "parts", spec, stop=after(1))[0].stopped
+    parts, events = run_in(home, "parts", spec)
+    assert events == ["resumed at step 2"]
+    assert same(weights(home, whole.made), weights(home, parts.made))
 
 
 def test_a_finished_run_trains_no_more_and_makes_no_second_version(home: Path) -> None:
