@@ -101,6 +101,14 @@ SMALL: Mapping[str, Mapping[str, str]] = {
         "text.batch_size": "2",
         "text.sample_tokens": "4",
     },
+    "bert": {
+        "bert.vocabulary_size": "280",
+        "bert.layers": "1",
+        "bert.width": "16",
+        "bert.heads": "1",
+        "bert.context": "16",
+        "text.batch_size": "2",
+    },
 }
 
 

@@ -92,11 +92,11 @@ class BertRecipe:
             ),
         }
 
-    def base(self, options: RunOptions) -> str:
-        """See :class:`aigc.training.recipe.Recipe`: always from the beginning."""
+    def base(self, options: RunOptions) -> str:  # noqa: ARG002 - always from the beginning
+        """See :class:`aigc.training.recipe.Recipe`."""
         return ""
 
-    def task(self, data: TrainingData, options: RunOptions, base: Generator | None) -> Task:
+    def task(self, data: TrainingData, options: RunOptions, base: Generator | None) -> Task:  # noqa: ARG002
         """See :class:`aigc.training.recipe.Recipe`."""
         from aigc.generate.bert import BertGenerator
         from aigc.generate.bert_task import BertTask
