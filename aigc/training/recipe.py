@@ -23,11 +23,11 @@ __all__ = ["KINDS", "Recipe", "RunOptions", "all_recipes", "find_recipe", "list_
 
 KINDS = {
     "gan": "aigc.training.recipes.gan:GanRecipe",
+    "bert": "aigc.training.recipes.bert:BertRecipe",
     "caption-gan": "aigc.training.recipes.caption_gan:CaptionGanRecipe",
     "vae": "aigc.training.recipes.vae:VaeRecipe",
     "audio-vae": "aigc.training.recipes.audio_vae:AudioVaeRecipe",
     "gpt": "aigc.training.recipes.gpt:GptRecipe",
-    "bert": "aigc.training.recipes.bert:BertRecipe",
 }
 _PRESET = "preset"
 # One seed for the whole run; the classes' own fields of that name are set from it.

@@ -1,4 +1,4 @@
-"""A text encoder: a transformer that looks both ways and fills in masked tokens."""
+"""An encoder of texts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aigc.errors import InvalidInputError
 from aigc.generate.base import TextData
 from aigc.generate.text_training_options import TextTrainingOptions
 from aigc.generate.transformer_options import Activation, TransformerOptions
@@ -28,20 +29,22 @@ class BertOptions:
     """Vocabulary and shape.
 
     Attributes:
-        vocabulary_size: Tokens at most: pairs of bytes, for any language.
-        context: Most tokens that the model looks at; longer texts are read as far as that goes.
+        vocabulary_size: Tokens at most.
+        context: Most tokens of a text that are read.
         layers: Number of blocks.
         heads: Heads of each attention.
         width: Length of the residual stream, and of an embedding.
+        hidden: Width of the feed-forward part; 0 for about as many weights as four times the width would give.
         activation: swiglu or relu2.
         dropout: In training; in [0, 1).
     """
 
     vocabulary_size: int = 6144
-    context: int = 64
-    layers: int = 4
-    heads: int = 3
-    width: int = 192
+    context: int = 128
+    layers: int = 6
+    heads: int = 4
+    width: int = 256
+    hidden: int = 0
     activation: Activation = "swiglu"
     dropout: float = 0.0
 
@@ -57,6 +60,7 @@ class BertOptions:
             layers=self.layers,
             heads=self.heads,
             width=self.width,
+            hidden=self.hidden,
             activation=self.activation,
             dropout=self.dropout,
         )
@@ -67,8 +71,8 @@ class BertRecipe:
 
     kind = "bert"
     description = (
-        "Embeddings of texts by a transformer that fills in masked tokens. A snapshot uses it in place of the words' "
-        "own embeddings where train.text_encoder names it."
+        "Embeddings of texts, by the blocks of the gpt looking both ways, taught to fill in masked tokens. It makes no "
+        "texts: items and profiles are compared by it."
     )
     data = "texts"
     captions = False
@@ -80,34 +84,43 @@ class BertRecipe:
         return {
             "bert": BertOptions(),
             "text": TextTrainingOptions(),
-            "data": TextDataOptions(),
+            "data": TextDataOptions(form="texts"),
             "trainer": TrainerOptions(
-                steps=600,
+                steps=2000,
                 schedule="linear",
                 warmup_steps=20,
                 average_decay=0.98,
                 log_every=20,
-                validate_every=300,
-                checkpoint_every=200,
+                validate_every=500,
+                checkpoint_every=250,
             ),
         }
 
-    def base(self, options: RunOptions) -> str:  # noqa: ARG002 - always from the beginning
-        """See :class:`aigc.training.recipe.Recipe`."""
+    def base(self, options: RunOptions) -> str:
+        """None."""
+        del options
         return ""
 
-    def task(self, data: TrainingData, options: RunOptions, base: Generator | None) -> Task:  # noqa: ARG002
-        """See :class:`aigc.training.recipe.Recipe`."""
+    def task(self, data: TrainingData, options: RunOptions, base: Generator | None) -> Task:
+        """See :class:`aigc.training.recipe.Recipe`.
+
+        Raises:
+            InvalidInputError: The data are dialogues.
+        """
         from aigc.generate.bert import BertGenerator
         from aigc.generate.bert_task import BertTask
         from aigc.generate.tokenizer import TextTokenizer
 
+        del base
         assert isinstance(data.train, TextData)
+        if data.train.pairs:
+            raise InvalidInputError(
+                "a bert learns from texts, not from dialogues; give data.form=texts", field="options[data.form]"
+            )
         chosen: BertOptions = options.groups["bert"]
-        texts = _whole(data.train)
-        tokenizer = TextTokenizer.train(texts.documents, chosen.vocabulary_size)
+        tokenizer = TextTokenizer.train(data.train.documents, chosen.vocabulary_size)
         fresh = BertGenerator.fresh(chosen.shape(len(tokenizer)), tokenizer, options.trainer.seed)
-        return BertTask(fresh, texts, options.groups["text"])
+        return BertTask(fresh, data.train, options.groups["text"])
 
     def generator(self, task: Task, modules: Mapping[str, nn.Module]) -> Generator:
         """See :class:`aigc.training.recipe.Recipe`."""
@@ -115,11 +128,3 @@ class BertRecipe:
 
         assert isinstance(task, BertTask)
         return task.generator(modules)
-
-
-def _whole(data: TextData) -> TextData:
-    """Dialogues as texts: question and answer together."""
-    return TextData(
-        [*data.documents, *("\n".join(pair) for pair in data.pairs)],
-        [*data.held_out, *("\n".join(pair) for pair in data.held_out_pairs)],
-    )
