@@ -53,7 +53,13 @@ class TrainProgress:
 
 
 def train(
-    store: Store, folder: SnapshotFolder, options: TrainOptions, weights: EventWeights, *, keep: int = 3
+    store: Store,
+    folder: SnapshotFolder,
+    options: TrainOptions,
+    weights: EventWeights,
+    *,
+    keep: int = 3,
+    text_encoder: Encoder | None = None,
 ) -> Iterator[TrainProgress]:
     """Build a snapshot of all that is stored now, publish it, and remove old ones.
 
@@ -65,6 +71,7 @@ def train(
         options: What to train.
         weights: What each event type is worth.
         keep: Snapshots to keep, the new one included.
+        text_encoder: Makes the text block of the embeddings, in place of one fitted on the catalogue's words.
 
     Raises:
         InvalidInputError: The store holds no item.
@@ -92,6 +99,7 @@ def train(
         sound_size=options.sound_size,
         weights=options.modality_weights,
         seed=options.seed,
+        text_encoder=text_encoder,
     )
     embeddings = np.empty((len(items), blend.embedding_size), np.float32)
     for start in range(0, len(items), _ENCODE_BATCH):

@@ -20,7 +20,10 @@ class TrainOptions:
         ease: The closed-form linear model.
         item_knn: The neighbourhood model.
         content_k: Content neighbours kept an item.
-        text_size: Length of the text block of an embedding.
+        text_size: Length of the text block of an embedding, where words make it.
+        text_encoder: A model of the data directory that makes the text block, such as ``titles`` or ``titles@3``: a
+            BERT, or an encoder from Hugging Face; empty for the words themselves, which serve small catalogues better
+            (see docs/results-text.md).
         image_size: Length of the picture block of an embedding.
         sound_size: Length of the sound block of an embedding.
         modality_weights: Of ``text``, ``image`` and ``sound`` in an embedding; those not given are 1. When none is
@@ -39,6 +42,7 @@ class TrainOptions:
     item_knn: ItemKnn = field(default_factory=ItemKnn)
     content_k: int = 50
     text_size: int = 128
+    text_encoder: str = ""
     image_size: int = 64
     sound_size: int = 64
     modality_weights: Mapping[str, float] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from aigc.creation.arms import Arms
 from aigc.creation.bandit.generation_arm import GenerationArm
 from aigc.entities import Creation
 from aigc.errors import ConflictError, CorruptDataError
+from aigc.features.base import Encoder
 from aigc.index.snapshot import SnapshotFolder
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import EventWeights
@@ -163,6 +164,7 @@ class Platform:
 
         Raises:
             ConflictError: A build runs already.
+            NotFoundError: ``train.text_encoder`` names no model.
         """
         if not self._building.acquire(blocking=False):
             raise ConflictError("a snapshot is being built already; wait for it to end", reason="BUILD_RUNNING")
@@ -173,6 +175,7 @@ class Platform:
                 self.options.train,
                 self.options.weights,
                 keep=self.options.keep_snapshots,
+                text_encoder=self._text_encoder(),
             )
         finally:
             self._building.release()
@@ -190,6 +193,17 @@ class Platform:
         if self._log is not None:
             self._log.close()
         self.store.close()
+
+    def _text_encoder(self) -> Encoder | None:
+        """The model that embeds texts, where the settings name one; torch is loaded only then."""
+        name = self.options.train.text_encoder
+        if not name:
+            return None
+        from aigc.generate.repository import ModelRepository
+        from aigc.generate.text_encoder import ModelTextEncoder
+
+        repository = ModelRepository(self.home / "models")
+        return ModelTextEncoder.of(repository.folder(repository.get(name, "train.text_encoder")))
 
     def _serve_newest(self) -> None:
         published = self.snapshots.current_id()

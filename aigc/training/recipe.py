@@ -23,6 +23,7 @@ __all__ = ["KINDS", "Recipe", "RunOptions", "all_recipes", "find_recipe", "list_
 
 KINDS = {
     "gan": "aigc.training.recipes.gan:GanRecipe",
+    "bert": "aigc.training.recipes.bert:BertRecipe",
     "caption-gan": "aigc.training.recipes.caption_gan:CaptionGanRecipe",
     "vae": "aigc.training.recipes.vae:VaeRecipe",
     "audio-vae": "aigc.training.recipes.audio_vae:AudioVaeRecipe",

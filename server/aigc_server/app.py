@@ -162,7 +162,10 @@ class App:
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
         await self.health.enter_graceful_shutdown()
-        await self._server.stop(self.settings.drain_ms / 1000)
+        # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
+        await asyncio.gather(
+            asyncio.to_thread(self.platform.training.close), self._server.stop(self.settings.drain_ms / 1000)
+        )
         self.studio.close()
         await self.generator.close()
         self.metrics.close()

@@ -43,7 +43,7 @@ def test_a_real_server_is_simulated_compared_drawn_and_not_run_again(tmp_path: P
 
 
 def test_an_unknown_strategy_is_said_with_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"'wrong' does not exist; there are: collaborative, content"):
+    with pytest.raises(NotFoundError, match=r"'wrong' does not exist; there are: collaborative, .*popular"):
         simulation(tmp_path, ("wrong",))
 
 

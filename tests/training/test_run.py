@@ -92,6 +92,14 @@ SMALL: Mapping[str, Mapping[str, str]] = {
     "caption-gan": {"caption.networks.channels": "16,16", "caption.networks.batch_size": "4"},
     "vae": {"vae.channels": "8,8", "vae.batch_size": "4", "vae.components": "3"},
     "audio-vae": {"audio.network.channels": "8,8", "audio.network.batch_size": "4"},
+    "bert": {
+        "bert.vocabulary_size": "280",
+        "bert.layers": "1",
+        "bert.width": "16",
+        "bert.heads": "1",
+        "bert.context": "16",
+        "text.batch_size": "2",
+    },
     "gpt": {
         "gpt.vocabulary_size": "280",
         "gpt.layers": "1",

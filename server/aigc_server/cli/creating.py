@@ -94,7 +94,7 @@ def creations_group(
     """List what was generated, newest first; approve or reject what waits for review; make something again."""
     if context.invoked_subcommand is not None:
         return
-    wanted = creation_pb2.CreationState.Value(f"CREATION_STATE_{state.upper()}") if state else 0
+    wanted = creation_pb2.CreationState.Value(f"CREATION_STATE_{(state or 'unspecified').upper()}")
     request = pb.ListCreationsRequest(state=wanted, user_id=user_id, page_size=n)
     with _stub(server, home, config) as stub:
         creations = called(lambda: stub.ListCreations(request)).creations

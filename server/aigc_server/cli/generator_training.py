@@ -158,7 +158,7 @@ def _report(run: TrainingRun, repository: ModelRepository, folder: Path, seconds
     sheets = sorted((folder / "samples").iterdir()) if (folder / "samples").is_dir() else []
     if sheets:
         click.echo(f"samples  {sheets[-1]}")
-    click.echo(f"next: aigc generator sample {info.name}")
+    click.echo(f"next: aigc generator {'show' if info.kind == 'bert' else 'sample'} {info.name}")
 
 
 def _folder_for(spec: RunSpec, root: Path) -> Path:
