@@ -1,4 +1,4 @@
-"""Names the packages and builds ``aigc._kernel`` with CMake; everything else is in pyproject.toml."""
+"""Names the packages and builds the C++ extensions with CMake; everything else is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ ROOT = Path(__file__).resolve().parent
 
 
 class CMakeBuild(build_ext):
-    """Configure and build the one CMake target ``_kernel`` into the place where setuptools wants it."""
+    """Configure and build each extension's CMake target into the place where setuptools wants it."""
 
     def build_extension(self, ext: Extension) -> None:
         """Build ``ext`` with CMake, reusing the build folder between calls."""
+        name = ext.name.rpartition(".")[2]
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         build_dir = ROOT / "build" / f"kernel-{sys.implementation.cache_tag}"
         build_dir.mkdir(parents=True, exist_ok=True)
@@ -30,13 +31,13 @@ class CMakeBuild(build_ext):
                 "-B",
                 str(build_dir),
                 f"-DPython_EXECUTABLE={sys.executable}",
-                f"-DAIGC_KERNEL_OUTPUT={target}",
+                f"-DAIGC_{name.strip('_').upper()}_OUTPUT={target}",
                 "-DCMAKE_BUILD_TYPE=Release",
             ],
             check=True,
         )
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
-        subprocess.run(["cmake", "--build", str(build_dir), "--target", "_kernel", "-j", jobs], check=True)
+        subprocess.run(["cmake", "--build", str(build_dir), "--target", name, "-j", jobs], check=True)
 
 
 setup(
@@ -53,6 +54,7 @@ setup(
             "v1/*.pyi",
         ]
     },
-    ext_modules=[Extension("aigc._kernel", sources=[])],
+    # The ingress is left out where libgrpc++-dev is not installed; setuptools need not find its file then.
+    ext_modules=[Extension("aigc._kernel", sources=[]), Extension("aigc_server._ingress", sources=[], optional=True)],
     cmdclass={"build_ext": CMakeBuild},
 )

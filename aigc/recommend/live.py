@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,7 @@ class Live:
         self._apply_lock = threading.Lock()
         self._publish_lock = threading.Lock()
         self.engine = Engine()
+        self.on_swap: Callable[[], None] = _nothing
         self.serving = self._start(None)
 
     def publish(self, snapshot_id: str = "", *, verify: bool = True) -> Serving:
@@ -153,6 +154,7 @@ class Live:
             self._replay(serving, revision)
             self.engine.publish(serving.state)
             self.serving = serving
+        self.on_swap()
         return serving
 
     def _replay(self, serving: Serving, revision: int) -> int:
@@ -169,6 +171,10 @@ class Live:
         for preferences in self._store.iterate_preferences():
             _apply_preferences(serving.state, preferences)
         return revision
+
+
+def _nothing() -> None:
+    """Until someone wants to hear of a new snapshot."""
 
 
 def _upsert(serving: Serving, items: Sequence[Item]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -56,6 +57,7 @@ class StrategyBook:
         self._page = self._read()
         self._failed_stamp: tuple[tuple[str, int, int], ...] | None = None
         self.error: AigcError | None = None
+        self.on_change: Callable[[], None] = lambda: None
 
     def reload(self) -> None:
         """Read again now; raises as the constructor does, and keeps the last valid reading then."""
@@ -67,6 +69,7 @@ class StrategyBook:
                 self.error, self._failed_stamp = error, stamp
                 raise
             self.error, self._failed_stamp = None, None
+        self.on_change()
 
     def refresh(self) -> bool:
         """Reload if a file changed since the last reading; True when a new reading is in force.
@@ -109,6 +112,11 @@ class StrategyBook:
         """Each strategy and the file that it stands in, by name."""
         page = self._page
         return [(page.strategies[n], page.paths[n]) for n in sorted(page.strategies)]
+
+    def plans(self) -> list[tuple[Strategy, Plan]]:
+        """Each strategy and what it asks of the Engine, by name."""
+        page = self._page
+        return [(page.strategies[n], page.plans[n]) for n in sorted(page.strategies)]
 
     @property
     def experiment(self) -> Experiment | None:

@@ -37,10 +37,7 @@ class AnswerLog:
 
     def add(self, answer: Recommendation, created_ms: int, propensities: Mapping[str, float] | None = None) -> None:
         """Keep an answer soon, with the probabilities of what was tried in it."""
-        if len(self._queue) >= self._capacity:
-            self._queue.popleft()
-            self.dropped += 1
-        self._queue.append(
+        self.keep(
             LoggedRecommendation(
                 answer.id,
                 answer.user_id,
@@ -52,6 +49,13 @@ class AnswerLog:
                 propensities or {},
             )
         )
+
+    def keep(self, entry: LoggedRecommendation) -> None:
+        """As :meth:`add`, for an answer that another front gave."""
+        if len(self._queue) >= self._capacity:
+            self._queue.popleft()
+            self.dropped += 1
+        self._queue.append(entry)
 
     def close(self) -> None:
         """Write what waits, then stop."""

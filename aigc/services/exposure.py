@@ -47,13 +47,18 @@ class Exposure:
         """Share of a list of ``n`` that generated items may fill so that over ``hours`` they stay within ``share``."""
         if share >= 1:
             return 1.0
+        shown, generated = self.totals(hours)
+        return min(1.0, max(0.0, (share * (shown + n) - generated) / n))
+
+    def totals(self, hours: float) -> tuple[float, float]:
+        """How many items were shown over so many hours, and how many of them were generated."""
         first = (self._clock() - hours * _HOUR_S) // _BUCKET_S
         with self._lock:
             while self._buckets and self._buckets[0][0] < first - 24 * 60:
                 self._buckets.popleft()
             shown = sum(b[1] for b in self._buckets if b[0] >= first)
             generated = sum(b[2] for b in self._buckets if b[0] >= first)
-        return min(1.0, max(0.0, (share * (shown + n) - generated) / n))
+        return shown, generated
 
     def introduce(self, item_id: str) -> None:
         """A generated item is new; of more than 500 the oldest is new no more."""

@@ -94,7 +94,7 @@ class Platform:
         self.intake = Intake(self.catalog, options.prepare)
         self.behaviour = Behaviour(store, options.weights, options.limits, options.prepare)
         self.profiles = Profiles(store, self.live, options.weights, options.limits)
-        self._log = None if options.read_only else AnswerLog(store)
+        self.answers = None if options.read_only else AnswerLog(store)
         self.exposure = Exposure()
         self.arms = Arms()
         self.tried = Arms()
@@ -103,7 +103,7 @@ class Platform:
             self.live,
             self.strategies,
             options.limits,
-            self._log,
+            self.answers,
             self.exposure,
             explorer,
             LearningPaths(store, options.weights),
@@ -190,8 +190,8 @@ class Platform:
         self.training.close()
         if self._watcher is not None:
             self._watcher.close()
-        if self._log is not None:
-            self._log.close()
+        if self.answers is not None:
+            self.answers.close()
         self.store.close()
 
     def _text_encoder(self) -> Encoder | None:

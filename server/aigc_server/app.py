@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from aigc.errors import ConflictError
+from aigc.errors import ConflictError, InvalidInputError
 from aigc.generate.repository import ModelRepository
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
@@ -36,6 +38,7 @@ from aigc.v1 import (
 from aigc_server.credentials import server_credentials
 from aigc_server.forwarding import Forwarder
 from aigc_server.generator_process import GeneratorProcess
+from aigc_server.ingress import Ingress, built
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics
@@ -99,6 +102,7 @@ class App:
     def __init__(self, platform: Platform, settings: Settings) -> None:
         """Build the server; nothing listens before :meth:`start`."""
         self.settings = settings.server
+        self._tree = settings
         self._generation_settings = settings.generation
         self.platform = platform
         self.metrics = Metrics()
@@ -107,6 +111,9 @@ class App:
         self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self.port = 0
         self.metrics_port = 0
+        self.ingress: Ingress | None = None
+        self.control_address = ""
+        self._socket_folder: Path | None = None
         self._server = grpc.aio.server(
             interceptors=[CallInterceptor(self.admission, self.metrics, self.settings.default_deadline_ms)],
             options=[
@@ -134,6 +141,51 @@ class App:
             InvalidInputError: A TLS file is wrong.
         """
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(self.settings.workers, "call"))
+        mode = self.settings.ingress.mode
+        if mode == "on" and not built():
+            raise InvalidInputError(
+                "server.ingress.mode is 'on', and the ingress is not built; install libgrpc++-dev and build again, or "
+                "give 'auto'",
+                field="server.ingress.mode",
+            )
+        behind = self._listen_behind() if mode != "off" and built() else self._listen()
+        if self.settings.metrics_listen:
+            self.metrics_port = self.metrics.serve(self.settings.metrics_listen)
+        await self._server.start()
+        if behind:
+            self.ingress = await asyncio.to_thread(Ingress, self.platform, self._tree, self.metrics, behind)
+            self.port = self.ingress.port
+        for name in ("", *SERVICES):
+            await self._set_health(name, True)
+        await self._generator_changed(self._generation_settings.enabled)
+        if (self.platform.home / "models").is_dir():
+            # The first call need not wait for it.
+            self.generator.start()
+
+    async def stop(self) -> None:
+        """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
+        await self.health.enter_graceful_shutdown()
+        # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
+        await asyncio.gather(asyncio.to_thread(self.platform.training.close), self._drain())
+        self.studio.close()
+        await self.generator.close()
+        self.metrics.close()
+        await asyncio.to_thread(self.platform.close)
+
+    async def _drain(self) -> None:
+        drain_s = self.settings.drain_ms / 1000
+        if self.ingress is not None:
+            for name in ("", *SERVICES, *(service.full_name for service in GENERATED)):
+                self.ingress.set_health(name, False)
+            started = time.monotonic()
+            await asyncio.to_thread(self.ingress.stop, self.settings.drain_ms)
+            drain_s = max(0.0, drain_s - (time.monotonic() - started))
+        await self._server.stop(drain_s)
+        if self._socket_folder is not None:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+
+    def _listen(self) -> str:
+        """On the public port."""
         credentials = server_credentials(self.settings.tls)
         listen = self.settings.listen
         try:
@@ -149,27 +201,21 @@ class App:
                 reason="PORT_IN_USE",
                 metadata={"listen": listen},
             ) from error
-        if self.settings.metrics_listen:
-            self.metrics_port = self.metrics.serve(self.settings.metrics_listen)
-        await self._server.start()
-        for name in ("", *SERVICES):
-            await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        await self._generator_changed(self._generation_settings.enabled)
-        if (self.platform.home / "models").is_dir():
-            # The first call need not wait for it.
-            self.generator.start()
+        return ""
 
-    async def stop(self) -> None:
-        """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
-        await self.health.enter_graceful_shutdown()
-        # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
-        await asyncio.gather(
-            asyncio.to_thread(self.platform.training.close), self._server.stop(self.settings.drain_ms / 1000)
-        )
-        self.studio.close()
-        await self.generator.close()
-        self.metrics.close()
-        await asyncio.to_thread(self.platform.close)
+    def _listen_behind(self) -> str:
+        """On a socket of this user's own, for the ingress; gives its address."""
+        # A socket's path may have 107 bytes, a data directory's can have more.
+        self._socket_folder = Path(tempfile.mkdtemp(prefix="aigc-control-"))
+        self.control_address = f"unix:{self._socket_folder / 'control.sock'}"
+        self._server.add_insecure_port(self.control_address)
+        return self.control_address
+
+    async def _set_health(self, name: str, serves: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self.health.set(name, status)
+        if self.ingress is not None:
+            self.ingress.set_health(name, serves)
 
     def _register(self) -> None:
         platform, server = self.platform, self._server
@@ -195,7 +241,7 @@ class App:
             reflection.SERVICE_NAME,
         )
         reflection.enable_server_reflection(names, server)
-        self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
+        self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", self._inside)
         self.metrics.gauge(
             "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
         )
@@ -208,9 +254,11 @@ class App:
         return self.generator.address
 
     async def _generator_changed(self, serves: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in GENERATED:
-            await self.health.set(service.full_name, status)
+            await self._set_health(service.full_name, serves)
+
+    def _inside(self) -> float:
+        return self.admission.inside + (self.ingress.waiting if self.ingress is not None else 0)
 
     def _snapshot_age(self) -> float:
         manifest = self.platform.live.serving.manifest

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from aigc.errors import ConflictError
 
@@ -13,12 +16,26 @@ __all__ = ["Metrics"]
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
+class _Before(Collector):
+    """Shows nothing; runs what has to run before the page is made."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        self._metrics.before_page()
+        return ()
+
+
 class Metrics:
     """The server's counters; :meth:`serve` shows them."""
 
     def __init__(self) -> None:
         """A registry of its own, so that several servers fit one process."""
         self.registry = CollectorRegistry()
+        self.before_page: Callable[[], None] = lambda: None
+        # The first collector is asked first: what another front counted comes in before the figures are read.
+        self.registry.register(_Before(self))
         self._calls = Counter("aigc_calls", "Calls by method and code", ["method", "code"], registry=self.registry)
         self._errors = Counter("aigc_errors", "Errors by reason", ["method", "reason"], registry=self.registry)
         self._latency = Histogram(
@@ -37,6 +54,17 @@ class Metrics:
         self._latency.labels(method).observe(seconds)
         if reason:
             self._errors.labels(method, reason).inc()
+
+    def observe_many(self, method: str, code: str, reason: str, counts: Sequence[int], seconds: float) -> None:
+        """Count calls of another front: ``counts`` of durations, one a bucket, and ``seconds`` in all."""
+        self._calls.labels(method, code).inc(sum(counts))
+        if reason:
+            self._errors.labels(method, reason).inc(sum(counts))
+        # prometheus_client can only observe one by one, which would cost more than the calls did.
+        latency: Any = self._latency.labels(method)
+        latency._sum.inc(seconds)
+        for bucket, count in zip(latency._buckets, counts, strict=True):
+            bucket.inc(count)
 
     def serve(self, listen: str) -> int:
         """Show the page at HOST:PORT, and give the port.

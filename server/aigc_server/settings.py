@@ -42,12 +42,66 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchingSettings:
+    """How waiting calls are put together.
+
+    Attributes:
+        preferred: Calls that go at once when so many wait.
+        maximum: Calls taken together at most.
+        delay_us: Microseconds for which fewer than ``preferred`` wait for company; 0 for never.
+        queue: Calls that may wait; one more is refused at once.
+    """
+
+    preferred: int = 1
+    maximum: int = 64
+    delay_us: int = 0
+    queue: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning."""
+        for name, least in (("preferred", 1), ("maximum", 1), ("delay_us", 0), ("queue", 1)):
+            if getattr(self, name) < least:
+                raise InvalidInputError(
+                    f"batching {name} is {getattr(self, name)}; give at least {least}", field=f"server.ingress.{name}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class IngressSettings:
+    """``[server.ingress]``: the C++ front.
+
+    Attributes:
+        mode: ``auto`` uses it where it was built, ``on`` insists on it, ``off`` does without.
+        threads: That answer recommendations; 0 for one a core.
+        recommend: The queue in front of these threads.
+        events: RecordEvents calls that are handed to the store together.
+    """
+
+    mode: str = "auto"
+    threads: int = 0
+    recommend: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=1))
+    events: BatchingSettings = field(default_factory=BatchingSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning."""
+        if self.mode not in ("auto", "on", "off"):
+            raise InvalidInputError(
+                f"server.ingress.mode is {self.mode!r}; give auto, on or off", field="server.ingress.mode"
+            )
+        if self.threads < 0:
+            raise InvalidInputError(
+                f"server.ingress.threads is {self.threads}; give 0 or more", field="server.ingress.threads"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """``[server]``.
 
     Attributes:
         listen: HOST:PORT of the gRPC port; port 0 lets the system choose.
         tls: Encryption; none by default.
+        ingress: The C++ front, where it was built.
         metrics_listen: HOST:PORT of Prometheus' page; empty for none.
         max_message_bytes: Largest request and reply.
         max_concurrent: Calls in work at once.
@@ -59,6 +113,7 @@ class ServerSettings:
 
     listen: str = "127.0.0.1:50051"
     tls: TlsSettings = field(default_factory=TlsSettings)
+    ingress: IngressSettings = field(default_factory=IngressSettings)
     metrics_listen: str = ""
     max_message_bytes: int = 32_000_000
     max_concurrent: int = 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from aigc.v1 import (
     recommendation_service_pb2_grpc,
 )
 from aigc_server.app import App, open_platform
-from aigc_server.settings import ServerSettings, Settings
+from aigc_server.ingress import built
+from aigc_server.settings import IngressSettings, ServerSettings, Settings
 
 TOPICS = ("space", "cooking", "garden", "music")
 DAY_MS = 86_400_000
@@ -67,8 +68,26 @@ class Client:
         self.admin = admin_service_pb2_grpc.AdminServiceStub(channel)
 
 
+FRONTS = ("control", "ingress")
+_front = "control"
+
+
 def settings_with(**server: object) -> Settings:
-    return replace(Settings(), server=ServerSettings(listen="127.0.0.1:0", drain_ms=5000, **server))
+    ingress = IngressSettings(mode="on" if _front == "ingress" else "off")
+    return replace(
+        Settings(), server=replace(ServerSettings(listen="127.0.0.1:0", drain_ms=5000, ingress=ingress), **server)
+    )
+
+
+@pytest.fixture(params=FRONTS)
+def front(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Which front owns the port of :func:`settings_with`; the promises hold on both."""
+    global _front
+    if request.param == "ingress" and not built():
+        pytest.skip("needs the ingress (apt-get install libgrpc++-dev, then build again)")
+    _front = request.param
+    yield request.param
+    _front = "control"
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +103,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def client(trained_home: Path, tmp_path: Path) -> AsyncIterator[Client]:
+async def client(front: str, trained_home: Path, tmp_path: Path) -> AsyncIterator[Client]:
     home = tmp_path / "home"
     await asyncio.to_thread(copy_home, trained_home, home)
     app = App(open_platform(Settings(), home), settings_with())

@@ -22,6 +22,7 @@ from aigc_server.metrics import Metrics
 __all__ = ["CallInterceptor"]
 
 _OURS = "/aigc."
+PEER_KEY = "x-aigc-peer"
 
 if TYPE_CHECKING:
     _Base = grpc.aio.ServerInterceptor[Any, Any]
@@ -83,7 +84,11 @@ class CallInterceptor(_Base):
         code, reason = grpc.StatusCode.OK, ""
         # After a cancelled call its context points at freed memory (grpcio 1.85): ask now, not in the end.
         peer = context.peer()
-        request_id = next((v for k, v in context.invocation_metadata() or () if k == "x-request-id"), "")
+        metadata = dict(context.invocation_metadata() or ())
+        request_id = metadata.get("x-request-id", "")
+        if peer.startswith("unix:"):
+            # The ingress calls, and says for whom; nobody else can reach its socket.
+            peer = metadata.get(PEER_KEY, peer)
         try:
             async with self._admission.turn():
                 remaining = context.time_remaining()

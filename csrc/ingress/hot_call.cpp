@@ -1,0 +1,240 @@
+#include "hot_call.h"
+
+#include <algorithm>
+#include <exception>
+#include <map>
+#include <optional>
+
+#include "wire.h"
+
+namespace aigc::ingress {
+namespace {
+
+const char* code_name(grpc::StatusCode code) {
+  static const char* const names[] = {"OK",
+                                      "CANCELLED",
+                                      "UNKNOWN",
+                                      "INVALID_ARGUMENT",
+                                      "DEADLINE_EXCEEDED",
+                                      "NOT_FOUND",
+                                      "ALREADY_EXISTS",
+                                      "PERMISSION_DENIED",
+                                      "RESOURCE_EXHAUSTED",
+                                      "FAILED_PRECONDITION",
+                                      "ABORTED",
+                                      "OUT_OF_RANGE",
+                                      "UNIMPLEMENTED",
+                                      "INTERNAL",
+                                      "UNAVAILABLE",
+                                      "DATA_LOSS",
+                                      "UNAUTHENTICATED"};
+  return code >= 0 && code <= 16 ? names[code] : "UNKNOWN";
+}
+
+grpc::ByteBuffer buffer_of(std::string_view bytes) {
+  grpc::Slice slice(bytes.data(), bytes.size());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+}  // namespace
+
+HotCall::HotCall(Server& server, Method method, grpc::CallbackServerContext* context,
+                 const grpc::ByteBuffer* request, grpc::ByteBuffer* response)
+    : server_(server), method_(method), context_(context), received_(request), response_(response) {
+  if (!request->DumpToSingleSlice(&request_).ok()) request_ = grpc::Slice();
+}
+
+std::string_view HotCall::request() const {
+  return {reinterpret_cast<const char*>(request_.begin()), request_.size()};
+}
+
+void HotCall::begin() {
+  const Limits& limits = server_.options_.limits;
+  Waiting<HotCall>* queue = &server_.native_;
+  switch (method_) {
+    case Method::kHealthCheck:
+      answer_health();
+      return;
+    case Method::kRecordEvents:
+      queue = &server_.events_;
+      break;
+    default: {
+      routes_ = server_.routes();
+      bool plain = false;
+      if (routes_ != nullptr && method_ == Method::kRecommend) {
+        if (auto one = parse_recommend(request(), *routes_, limits)) {
+          parsed_.push_back(std::move(*one));
+          plain = true;
+        }
+      } else if (routes_ != nullptr && method_ == Method::kBatchRecommend) {
+        if (auto many = parse_batch(request(), *routes_, limits)) {
+          parsed_ = std::move(*many);
+          plain = true;
+        }
+      } else if (routes_ != nullptr) {
+        if (auto query = parse_similar(request(), limits)) {
+          similar_ = std::move(*query);
+          plain = true;
+        }
+      }
+      if (!plain) {
+        forward();
+        return;
+      }
+    }
+  }
+  if (!queue->put(this))
+    fail(grpc::StatusCode::RESOURCE_EXHAUSTED, server_.options_.busy_message,
+         server_.options_.busy_details, "SERVER_BUSY");
+}
+
+void HotCall::work() {
+  if (!wanted()) return;
+  bool done = false;
+  try {
+    done = method_ == Method::kSimilarItems ? answer_similar() : answer_recommend();
+  } catch (const std::exception&) {
+    // Whatever it was, Python finds the words for it.
+  }
+  if (!done) forward();
+}
+
+bool HotCall::wanted() {
+  if (context_->deadline() <= std::chrono::system_clock::now()) {
+    fail(grpc::StatusCode::DEADLINE_EXCEEDED, server_.options_.late_message,
+         server_.options_.late_details, "DEADLINE_EXCEEDED");
+    return false;
+  }
+  if (cancelled_.load()) {
+    fail(grpc::StatusCode::CANCELLED, "", "", "CANCELLED");
+    return false;
+  }
+  return true;
+}
+
+void HotCall::answer_health() {
+  std::string service;
+  WireReader in(request());
+  while (in.next()) {
+    if (!in.is(1, kBytes)) break;
+    service = in.bytes();
+  }
+  bool serving = false;
+  {
+    std::shared_lock lock(server_.health_mutex_);
+    const auto found = server_.health_.find(service);
+    if (!in.ok() || found == server_.health_.end()) {
+      lock.unlock();
+      forward();
+      return;
+    }
+    serving = found->second;
+  }
+  // HealthCheckResponse.status: SERVING or NOT_SERVING.
+  *response_ = buffer_of(serving ? "\x08\x01" : "\x08\x02");
+  Finish(grpc::Status::OK);
+}
+
+// The part of each list that generated items may fill, so that over time they keep theirs
+// (Exposure.room). One for all requests of a strategy, before any of them is answered.
+double HotCall::generated_share(const Route& route) const {
+  if (route.share_over_time >= 1.0) return route.max_generated_share;
+  double wanted = 0.0;
+  for (const RecommendRequest& request : parsed_)
+    if (request.route == &route) wanted += static_cast<double>(request.query.n);
+  const auto [shown, generated] = server_.notes_.totals(route.window);
+  const double room = (route.share_over_time * (shown + wanted) - generated) / wanted;
+  return std::min(route.max_generated_share, std::min(1.0, std::max(0.0, room)));
+}
+
+bool HotCall::answer_recommend() {
+  static thread_local std::string out, part;
+  out.clear();
+  std::vector<Shown> shown;
+  shown.reserve(parsed_.size());
+  std::vector<Query> one(1);
+  // Plans whose share of generated items is smaller just now than their strategy says.
+  std::map<const Route*, std::optional<Plan>> plans;
+  for (const RecommendRequest& request : parsed_) {
+    const auto [place, is_new] = plans.try_emplace(request.route);
+    if (!is_new) continue;
+    const double share = generated_share(*request.route);
+    if (share >= request.route->max_generated_share) continue;
+    place->second = request.route->plan;
+    place->second->max_generated_share = static_cast<float>(share);
+  }
+  for (RecommendRequest& request : parsed_) {
+    const auto& narrowed = plans[request.route];
+    one[0] = std::move(request.query);
+    const auto [state, answers] =
+        server_.engine_.recommend(one, narrowed ? *narrowed : request.route->plan);
+    request.query = std::move(one[0]);
+    if (state != routes_->state) return false;  // a newer snapshot, whose names are not here yet
+    if (method_ == Method::kRecommend) {
+      shown.push_back(write_answer(routes_, request, answers[0], out));
+    } else {
+      part.clear();
+      shown.push_back(write_answer(routes_, request, answers[0], part));
+      WireWriter(out).message(1, part);
+    }
+  }
+  server_.notes_.shown(std::move(shown));
+  succeed(out);
+  return true;
+}
+
+bool HotCall::answer_similar() {
+  if (server_.engine_.state()->item_row(similar_.context_item) == kNoRow) return false;
+  const auto [state, answers] = server_.engine_.recommend({similar_}, routes_->similar);
+  std::string out;
+  write_similar(*state, answers[0], out);
+  succeed(out);
+  return true;
+}
+
+void HotCall::succeed(std::string_view response) {
+  *response_ = buffer_of(response);
+  note(grpc::StatusCode::OK, "");
+  Finish(grpc::Status::OK);
+}
+
+void HotCall::fail(grpc::StatusCode code, const std::string& message, const std::string& details,
+                   const char* reason) {
+  note(code, reason);
+  Finish(grpc::Status(code, message, details));
+}
+
+void HotCall::forward() {
+  behind_ = std::make_unique<grpc::ClientContext>();
+  pass_on(*context_, *behind_);
+  forwarded_.store(behind_.get());
+  if (cancelled_.load()) behind_->TryCancel();
+  server_.stub_.UnaryCall(
+      behind_.get(), method_path(method_), {}, received_, response_, [this](grpc::Status status) {
+        for (const auto& [key, value] : behind_->GetServerInitialMetadata())
+          context_->AddInitialMetadata({key.data(), key.size()}, {value.data(), value.size()});
+        pass_back(*behind_, *context_);
+        Finish(std::move(status));
+      });
+}
+
+void HotCall::OnCancel() {
+  cancelled_.store(true);
+  if (grpc::ClientContext* behind = forwarded_.load()) behind->TryCancel();
+}
+
+void HotCall::note(grpc::StatusCode code, const char* reason) {
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  std::string peer;
+  std::string_view request_id;
+  if (server_.notes_.logs()) {
+    peer = context_->peer();
+    const auto& metadata = context_->client_metadata();
+    const auto found = metadata.find("x-request-id");
+    if (found != metadata.end()) request_id = {found->second.data(), found->second.size()};
+  }
+  server_.notes_.call(method_path(method_), code_name(code), reason, seconds, peer, request_id);
+}
+
+}  // namespace aigc::ingress

@@ -1,0 +1,61 @@
+// One hot unary call, from its arrival to its answer.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server.h"
+
+namespace aigc::ingress {
+
+class HotCall final : public grpc::ServerUnaryReactor {
+ public:
+  HotCall(Server& server, Method method, grpc::CallbackServerContext* context,
+          const grpc::ByteBuffer* request, grpc::ByteBuffer* response);
+
+  // Where the call goes: a queue, the answer at once, or the control server.
+  void begin();
+
+  // On a worker's thread.
+  void work();
+
+  // True when its caller still waits; else the call is ended here, and must not be touched again.
+  bool wanted();
+
+  std::string_view request() const;
+  void succeed(std::string_view response);
+  void fail(grpc::StatusCode code, const std::string& message, const std::string& details,
+            const char* reason);
+  void forward();
+
+  void OnCancel() override;
+  void OnDone() override { delete this; }
+
+ private:
+  void answer_health();
+  bool answer_recommend();
+  double generated_share(const Route& route) const;
+  bool answer_similar();
+  void note(grpc::StatusCode code, const char* reason);
+
+  Server& server_;
+  const Method method_;
+  grpc::CallbackServerContext* context_;
+  const grpc::ByteBuffer* received_;
+  grpc::ByteBuffer* response_;
+  grpc::Slice request_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::shared_ptr<const Routes> routes_;
+  std::vector<RecommendRequest> parsed_;
+  Query similar_;
+  std::atomic<bool> cancelled_{false};
+  std::unique_ptr<grpc::ClientContext> behind_;
+  std::atomic<grpc::ClientContext*> forwarded_{nullptr};
+};
+
+}  // namespace aigc::ingress

@@ -1,0 +1,118 @@
+// aigc_server._ingress: the ingress for Python. The Engine, States and Plans are those of
+// aigc._kernel.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "server.h"
+
+namespace aigc::ingress {
+namespace {
+
+namespace py = pybind11;
+
+Batching batching(const py::dict& from) {
+  return {from["preferred"].cast<std::size_t>(), from["maximum"].cast<std::size_t>(),
+          std::chrono::microseconds(from["delay_us"].cast<std::int64_t>()),
+          from["queue"].cast<std::size_t>()};
+}
+
+std::unique_ptr<Server> make(const Engine& engine, const py::dict& from) {
+  Options options;
+  const auto text = [&from](const char* key) { return from[key].cast<std::string>(); };
+  const auto count = [&from](const char* key) { return from[key].cast<std::size_t>(); };
+  options.listen = text("listen");
+  options.behind = text("behind");
+  options.tls = {text("key"), text("certificate"), text("authority")};
+  options.max_message_bytes = from["max_message_bytes"].cast<int>();
+  options.threads = count("threads");
+  options.limits = {count("limit_n"), count("limit_batch"), count("limit_ids"),
+                    count("limit_id_bytes")};
+  options.native = batching(from["native"]);
+  options.events = batching(from["events"]);
+  options.log = from["log"].cast<bool>();
+  options.kept_answers = count("kept_answers");
+  options.busy_message = text("busy_message");
+  options.busy_details = text("busy_details");
+  options.late_message = text("late_message");
+  options.late_details = text("late_details");
+  py::gil_scoped_release release;
+  return std::make_unique<Server>(engine, std::move(options));
+}
+
+void set_routes(
+    Server& server, std::shared_ptr<State> state, std::string snapshot,
+    const std::vector<std::tuple<std::string, Plan, py::bytes, double, double, std::size_t>>&
+        routes,
+    bool experiment, const Plan& similar) {
+  auto made = std::make_shared<Routes>();
+  made->state = std::move(state);
+  made->snapshot = std::move(snapshot);
+  made->experiment = experiment;
+  made->similar = similar;
+  for (const auto& [name, plan, tail, most, over_time, window] : routes)
+    made->by_name[name] = {name, plan, std::string(tail), most, over_time, window};
+  py::gil_scoped_release release;
+  server.set_routes(std::move(made));
+}
+
+py::list take_events(Server& server) {
+  std::vector<std::pair<std::uint64_t, std::string>> batch;
+  {
+    py::gil_scoped_release release;
+    batch = server.take_events();
+  }
+  py::list out;
+  for (const auto& [number, bytes] : batch) out.append(py::make_tuple(number, py::bytes(bytes)));
+  return out;
+}
+
+py::dict take_notes(Server& server) {
+  Taken taken;
+  {
+    py::gil_scoped_release release;
+    taken = server.take_notes();
+  }
+  py::list tallies, shown;
+  for (const auto& [key, tally] : taken.tallies)
+    tallies.append(py::make_tuple(std::get<0>(key), std::get<1>(key), std::get<2>(key),
+                                  py::cast(tally.counts), tally.seconds));
+  for (const Shown& answer : taken.shown)
+    shown.append(py::make_tuple(answer.id, answer.user, answer.route->name, answer.routes->snapshot,
+                                py::tuple(py::cast(answer.items)), answer.at_ms));
+  py::dict out;
+  out["tallies"] = tallies;
+  out["shown"] = shown;
+  out["n_shown"] = static_cast<std::int64_t>(taken.n_shown);
+  out["generated"] = py::cast(taken.generated);
+  out["log"] = py::bytes(taken.log);
+  out["lost_answers"] = taken.lost_answers;
+  out["lost_lines"] = taken.lost_lines;
+  // The last holder of a state lets go of Python's arrays: with the GIL, here.
+  return out;
+}
+
+}  // namespace
+}  // namespace aigc::ingress
+
+PYBIND11_MODULE(_ingress, module) {
+  namespace py = pybind11;
+  using aigc::ingress::Server;
+  module.doc() = "The C++ front: owns the public port, answers the hot calls without Python.";
+  py::module_::import("aigc._kernel");
+  py::class_<Server>(module, "Server", py::is_final())
+      .def(py::init(&aigc::ingress::make), py::arg("engine"), py::arg("options"),
+           py::keep_alive<1, 2>())
+      .def_property_readonly("port", &Server::port)
+      .def_property_readonly("waiting", &Server::waiting)
+      .def("set_routes", &aigc::ingress::set_routes, py::arg("state"), py::arg("snapshot"),
+           py::arg("routes"), py::arg("experiment"), py::arg("similar"))
+      .def("set_health", &Server::set_health, py::arg("service"), py::arg("serving"))
+      .def("take_events", &aigc::ingress::take_events)
+      .def("reply", &Server::reply, py::arg("number"), py::arg("response"),
+           py::call_guard<py::gil_scoped_release>())
+      .def("fail", &Server::fail, py::arg("number"), py::arg("code"), py::arg("message"),
+           py::arg("details"), py::arg("reason"), py::call_guard<py::gil_scoped_release>())
+      .def("set_windows", &Server::set_windows, py::arg("windows"))
+      .def("take_notes", &aigc::ingress::take_notes)
+      .def("stop", &Server::stop, py::arg("grace_ms"), py::call_guard<py::gil_scoped_release>());
+}

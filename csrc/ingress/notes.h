@@ -1,0 +1,61 @@
+// What native calls leave behind, until Python takes it: figures, lines of the access log, answers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "answers.h"
+
+namespace aigc::ingress {
+
+constexpr std::array<double, 14> kBuckets = {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
+                                             0.1,    0.2,   0.5,   1.0,   2.0,  5.0,  10.0};
+
+struct Tally {
+  std::array<std::uint64_t, kBuckets.size() + 1> counts{};  // one a bucket, then above all
+  double seconds = 0.0;
+};
+
+struct Taken {
+  std::map<std::tuple<std::string, std::string, std::string>, Tally>
+      tallies;      // method, code, reason
+  std::string log;  // JSON, a line a call
+  std::deque<Shown> shown;
+  double n_shown = 0.0;                // items in all answers, lost ones too
+  std::vector<std::string> generated;  // those that a model made
+  std::uint64_t lost_answers = 0, lost_lines = 0;
+};
+
+class Notes {
+ public:
+  // Args: log: keep lines; capacity: answers that may wait, the oldest goes first.
+  Notes(bool log, std::size_t capacity) : log_(log), capacity_(capacity) {}
+
+  bool logs() const { return log_; }
+  void call(const char* method, const char* code, const char* reason, double seconds,
+            const std::string& peer, std::string_view request_id);
+  void shown(std::vector<Shown>&& answers);
+
+  // Items shown, and generated ones among them: before the last take, as Python counts them over
+  // each window, and since.
+  void set_windows(std::vector<std::pair<double, double>> windows);
+  std::pair<double, double> totals(std::size_t window) const;
+
+  Taken take();
+
+ private:
+  const bool log_;
+  const std::size_t capacity_;
+  mutable std::mutex mutex_;
+  Taken now_;
+  std::vector<std::pair<double, double>> windows_;
+};
+
+}  // namespace aigc::ingress

@@ -1,0 +1,154 @@
+#include "server.h"
+
+#include <grpcpp/security/server_credentials.h>
+
+#include <stdexcept>
+
+#include "hot_call.h"
+
+namespace aigc::ingress {
+namespace {
+
+std::shared_ptr<grpc::Channel> channel_to(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxSendMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const Tls& tls) {
+  if (tls.certificate.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options(
+      tls.authority.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_root_certs = tls.authority;
+  options.pem_key_cert_pairs.push_back({tls.key, tls.certificate});
+  return grpc::SslServerCredentials(options);
+}
+
+}  // namespace
+
+const char* method_path(Method method) {
+  static const char* const paths[] = {
+      "/aigc.v1.RecommendationService/Recommend", "/aigc.v1.RecommendationService/BatchRecommend",
+      "/aigc.v1.RecommendationService/SimilarItems", "/aigc.v1.EventService/RecordEvents",
+      "/grpc.health.v1.Health/Check"};
+  return paths[static_cast<std::size_t>(method)];
+}
+
+// The hot methods by name, their messages as bytes.
+class Server::HotService final : public grpc::Service {
+ public:
+  explicit HotService(Server& server) {
+    for (std::size_t i = 0; i < kMethods; ++i) {
+      const auto method = static_cast<Method>(i);
+      AddMethod(new grpc::internal::RpcServiceMethod(
+          method_path(method), grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
+      MarkMethodRawCallback(
+          static_cast<int>(i),
+          new grpc::internal::CallbackUnaryHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
+              [&server, method](grpc::CallbackServerContext* context,
+                                const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+                auto* call = new HotCall(server, method, context, request, response);
+                call->begin();
+                return call;
+              }));
+    }
+  }
+};
+
+Server::Server(const Engine& engine, Options options)
+    : engine_(engine),
+      options_(std::move(options)),
+      notes_(options_.log, options_.kept_answers),
+      native_(options_.native),
+      events_(options_.events),
+      stub_(channel_to(options_.behind)),
+      proxy_(stub_),
+      hot_(std::make_unique<HotService>(*this)) {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options_.listen, credentials_of(options_.tls), &port_);
+  builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
+  builder.SetMaxSendMessageSize(options_.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.RegisterService(hot_.get());
+  builder.RegisterCallbackGenericService(&proxy_);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port_ == 0)
+    throw std::runtime_error("the port " + options_.listen + " cannot be used");
+  for (std::size_t i = 0; i < options_.threads; ++i) workers_.emplace_back([this] { work(); });
+}
+
+Server::~Server() { stop(0); }
+
+void Server::set_routes(std::shared_ptr<const Routes> routes) {
+  std::lock_guard lock(routes_mutex_);
+  routes_.swap(routes);
+}
+
+std::shared_ptr<const Routes> Server::routes() const {
+  std::lock_guard lock(routes_mutex_);
+  return routes_;
+}
+
+void Server::set_health(const std::string& service, bool serving) {
+  std::unique_lock lock(health_mutex_);
+  health_[service] = serving;
+}
+
+void Server::work() {
+  while (true) {
+    const std::vector<HotCall*> calls = native_.take();
+    if (calls.empty()) return;
+    for (HotCall* call : calls) call->work();
+  }
+}
+
+std::vector<std::pair<std::uint64_t, std::string>> Server::take_events() {
+  std::vector<std::pair<std::uint64_t, std::string>> batch;
+  while (batch.empty()) {
+    const std::vector<HotCall*> calls = events_.take();
+    if (calls.empty()) break;
+    for (HotCall* call : calls) {
+      if (!call->wanted()) continue;
+      std::lock_guard lock(python_mutex_);
+      with_python_[++last_number_] = call;
+      batch.emplace_back(last_number_, std::string(call->request()));
+    }
+  }
+  return batch;
+}
+
+HotCall* Server::taken_out(std::uint64_t number) {
+  std::lock_guard lock(python_mutex_);
+  const auto found = with_python_.find(number);
+  if (found == with_python_.end())
+    throw std::invalid_argument("call " + std::to_string(number) + " is not waiting for a reply");
+  HotCall* call = found->second;
+  with_python_.erase(found);
+  return call;
+}
+
+void Server::reply(std::uint64_t number, const std::string& bytes) {
+  taken_out(number)->succeed(bytes);
+}
+
+void Server::fail(std::uint64_t number, int code, const std::string& message,
+                  const std::string& details, const std::string& reason) {
+  taken_out(number)->fail(static_cast<grpc::StatusCode>(code), message, details, reason.c_str());
+}
+
+void Server::stop(int grace_ms) {
+  if (stopped_.exchange(true)) return;
+  if (server_ != nullptr)
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
+  native_.close();
+  events_.close();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+}  // namespace aigc::ingress

@@ -1,0 +1,102 @@
+// The ingress: owns the public port, answers the hot calls, passes the rest on.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "answers.h"
+#include "notes.h"
+#include "proxy.h"
+#include "waiting.h"
+
+namespace aigc::ingress {
+
+enum class Method { kRecommend, kBatchRecommend, kSimilarItems, kRecordEvents, kHealthCheck };
+constexpr std::size_t kMethods = 5;
+const char* method_path(Method method);
+
+struct Tls {
+  std::string key, certificate, authority;  // PEM; authority: callers must show a certificate
+};
+
+struct Options {
+  std::string listen, behind;  // HOST:PORT; the control server's address
+  Tls tls;
+  int max_message_bytes = 32'000'000;
+  std::size_t threads = 1;
+  Limits limits;
+  Batching native, events;
+  bool log = true;
+  std::size_t kept_answers = 20'000;
+  // google.rpc.Status of a full queue and of a deadline that passed, as bytes, with their messages.
+  std::string busy_message, busy_details, late_message, late_details;
+};
+
+class HotCall;
+
+class Server {
+ public:
+  // Throws std::runtime_error when the port cannot be had.
+  Server(const Engine& engine, Options options);
+  ~Server();
+
+  int port() const { return port_; }
+
+  // What natively answers; until there is one every call is passed on.
+  void set_routes(std::shared_ptr<const Routes> routes);
+  void set_health(const std::string& service, bool serving);
+
+  // Micro-batches for Python: calls by number, with the bytes of their requests; none once stopped.
+  std::vector<std::pair<std::uint64_t, std::string>> take_events();
+  void reply(std::uint64_t number, const std::string& bytes);
+  void fail(std::uint64_t number, int code, const std::string& message, const std::string& details,
+            const std::string& reason);
+
+  Taken take_notes() { return notes_.take(); }
+  void set_windows(std::vector<std::pair<double, double>> windows) {
+    notes_.set_windows(std::move(windows));
+  }
+  std::size_t waiting() const { return native_.size() + events_.size(); }
+
+  // Accept nothing more; what was accepted has `grace_ms` to end. Then end the threads.
+  void stop(int grace_ms);
+
+ private:
+  friend class HotCall;
+  class HotService;
+
+  std::shared_ptr<const Routes> routes() const;
+  HotCall* taken_out(std::uint64_t number);
+  void work();
+
+  const Engine& engine_;
+  const Options options_;
+  Notes notes_;
+  Waiting<HotCall> native_, events_;
+  Stub stub_;
+  ProxyService proxy_;
+  std::unique_ptr<HotService> hot_;
+
+  mutable std::mutex routes_mutex_;  // held for the copy of one pointer
+  std::shared_ptr<const Routes> routes_;
+  mutable std::shared_mutex health_mutex_;
+  std::map<std::string, bool, std::less<>> health_;
+  std::mutex python_mutex_;
+  std::map<std::uint64_t, HotCall*> with_python_;
+  std::uint64_t last_number_ = 0;
+
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+  std::vector<std::thread> workers_;
+  std::atomic<bool> stopped_{false};
+};
+
+}  // namespace aigc::ingress

@@ -1,0 +1,272 @@
+"""The C++ front: it owns the port, answers the hot calls, and passes all others on to the control server.
+
+What it answers is what the control server would have answered; what needs Python (an error to explain, a strategy that
+reads the store, searches vectors or tries new items) it passes on byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+
+from aigc.errors import AigcError, ConflictError, ResourceExhaustedError
+from aigc.recommend.similar import SIMILAR
+from aigc.recommend.strategy import Strategy
+from aigc.services.platform import Platform
+from aigc.store.base import LoggedRecommendation
+from aigc.v1 import event_service_pb2, recommendation_service_pb2
+from aigc_server.converters.event import event_from_proto
+from aigc_server.credentials import pem_files
+from aigc_server.errors import rich_status
+from aigc_server.metrics import Metrics
+from aigc_server.settings import BatchingSettings, Settings
+
+if TYPE_CHECKING:
+    from aigc_server._ingress import Server
+
+__all__ = ["Ingress", "built"]
+
+_DRAIN_S = 0.1
+
+
+def built() -> bool:
+    """Was it built? It is where libgrpc++-dev was installed."""
+    try:
+        import aigc_server._ingress  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class Ingress:
+    """The front of one platform. Its threads are its own; call :meth:`stop` when done."""
+
+    def __init__(self, platform: Platform, settings: Settings, metrics: Metrics, behind: str) -> None:
+        """Listen.
+
+        Args:
+            platform: Answers.
+            settings: The whole tree.
+            metrics: Counts what is answered here.
+            behind: gRPC address of the control server, which listens already.
+
+        Raises:
+            ConflictError: The port is taken.
+            InvalidInputError: A TLS file is wrong.
+        """
+        from aigc_server._ingress import Server
+
+        self._platform = platform
+        self._metrics = metrics
+        self._json = settings.log.format == "json"
+        self._log = structlog.get_logger("aigc.call")
+        self._refreshing = threading.Lock()
+        self._noting = threading.Lock()
+        self._windows: list[float] = []
+        self.answered: Counter[str] = Counter()
+        try:
+            self._server: Server = Server(platform.live.engine, _options(settings, behind))
+        except RuntimeError as error:
+            listen = settings.server.listen
+            raise ConflictError(
+                f"server.listen {listen} cannot be used; end what uses the port (`ss -ltnp`), or give another with "
+                "--listen HOST:PORT",
+                reason="PORT_IN_USE",
+                metadata={"listen": listen},
+            ) from error
+        self.port = self._server.port
+        metrics.before_page = self._note
+        platform.live.on_swap = platform.strategies.on_change = self.refresh
+        self.refresh()
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._take_events, name="ingress-events", daemon=True),
+            threading.Thread(target=self._take_notes, name="ingress-notes", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a thread."""
+        return self._server.waiting
+
+    def set_health(self, service: str, serving: bool) -> None:
+        """What health checks of a service are told."""
+        self._server.set_health(service, serving)
+
+    def refresh(self) -> None:
+        """Answer by the present snapshot and strategies. Until then, calls are passed on."""
+        with self._refreshing:
+            serving, book = self._platform.live.serving, self._platform.strategies
+            routes = []
+            plans = book.plans()
+            self._windows = sorted({strategy.generate.share_hours for strategy, _ in plans})
+            self._count_windows()
+            for strategy, plan in plans:
+                if _plain(strategy, vectors=serving.index is not None):
+                    tail = recommendation_service_pb2.RecommendResponse(
+                        strategy=strategy.name, snapshot_id=serving.snapshot_id, model_versions=dict(serving.models)
+                    )
+                    routes.append(
+                        (
+                            strategy.name,
+                            plan,
+                            tail.SerializeToString(),
+                            strategy.max_generated_share,
+                            strategy.generate.share_over_time,
+                            self._windows.index(strategy.generate.share_hours),
+                        )
+                    )
+            self._server.set_routes(
+                serving.state, serving.snapshot_id, routes, book.experiment is not None, SIMILAR.plan()
+            )
+
+    def stop(self, grace_ms: int) -> None:
+        """Accept nothing more, let what was accepted end within the grace period, and note what it left."""
+        self._platform.live.on_swap = self._platform.strategies.on_change = self._metrics.before_page = lambda: None
+        self._server.stop(grace_ms)
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _take_events(self) -> None:
+        while calls := self._server.take_events():
+            for number, request in calls:
+                self._record(number, request)
+
+    def _record(self, number: int, request: bytes) -> None:
+        try:
+            events = event_service_pb2.RecordEventsRequest.FromString(request).events
+            future = self._platform.behaviour.submit(
+                [event_from_proto(event, f"events[{i}]") for i, event in enumerate(events)]
+            )
+        except Exception as error:
+            self._fail(number, error)
+        else:
+            future.add_done_callback(lambda done: self._recorded(number, done))
+
+    def _recorded(self, number: int, done: Future[list[bool]]) -> None:
+        try:
+            new = done.result()
+        except Exception as error:
+            self._fail(number, error)
+            return
+        answer = event_service_pb2.RecordEventsResponse(accepted_count=sum(new), duplicate_count=len(new) - sum(new))
+        self._server.reply(number, answer.SerializeToString())
+
+    def _fail(self, number: int, error: Exception) -> None:
+        if isinstance(error, AigcError):
+            status, reason = rich_status(error), error.reason
+        else:
+            self._log.error("unexpected error", method="RecordEvents", exc_info=error)
+            status = rich_status(AigcError("something unexpected happened; the server's log has it"))
+            reason = "INTERNAL"
+        self._server.fail(number, status.code, status.message, status.SerializeToString(), reason)
+
+    def _take_notes(self) -> None:
+        while not self._ended.wait(_DRAIN_S):
+            self._note()
+        self._note()
+
+    def _note(self) -> None:
+        with self._noting:
+            self._keep(self._server.take_notes())
+
+    def _keep(self, notes: dict[str, Any]) -> None:
+        for method, code, reason, counts, seconds in notes["tallies"]:
+            self.answered[method] += sum(counts)
+            self._metrics.observe_many(method, code, reason, counts, seconds)
+        platform = self._platform
+        if notes["n_shown"]:
+            platform.exposure.count(notes["n_shown"], notes["generated"])
+        self._count_windows()
+        if platform.answers is not None:
+            for answer_id, user_id, strategy, snapshot, items, at_ms in notes["shown"]:
+                platform.answers.keep(LoggedRecommendation(answer_id, user_id, strategy, "", snapshot, items, at_ms))
+        if notes["log"]:
+            self._write_log(notes["log"])
+
+    def _count_windows(self) -> None:
+        self._server.set_windows([self._platform.exposure.totals(hours) for hours in self._windows])
+
+    def _write_log(self, lines: bytes) -> None:
+        handlers = logging.getLogger().handlers
+        handler = handlers[0] if handlers else None
+        if self._json and isinstance(handler, logging.StreamHandler):
+            # The lines are in the log's own format already.
+            handler.acquire()
+            try:
+                handler.stream.write(lines.decode())
+                handler.flush()
+            finally:
+                handler.release()
+            return
+        for line in lines.splitlines():
+            fields = json.loads(line)
+            del fields["event"], fields["level"], fields["timestamp"]
+            self._log.info("call", **fields)
+
+
+def _plain(strategy: Strategy, *, vectors: bool) -> bool:
+    """Does the Engine alone make this strategy's answers?"""
+    generate = strategy.generate
+    searches = vectors and any(source.kind == "vector" for source in strategy.sources)
+    return not (searches or strategy.learning.enabled or generate.explore_slots)
+
+
+def _options(settings: Settings, behind: str) -> dict[str, Any]:
+    server, limits = settings.server, settings.limits
+    files = pem_files(server.tls)
+    # As of Admission: refused at once, to be tried again in a moment.
+    busy = rich_status(
+        ResourceExhaustedError(
+            f"{server.ingress.recommend.queue} calls are in work or waiting, as many as may; try again in a moment",
+            reason="SERVER_BUSY",
+            retry_delay_ms=200,
+        )
+    )
+    late = rich_status(
+        AigcError(
+            "the deadline passed before the work was done; give more time or ask for less", reason="DEADLINE_EXCEEDED"
+        ),
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    )
+    return {
+        "listen": server.listen,
+        "behind": behind,
+        "key": files.key,
+        "certificate": files.certificate,
+        "authority": files.authority,
+        "max_message_bytes": server.max_message_bytes,
+        "threads": server.ingress.threads or len(os.sched_getaffinity(0)),
+        "limit_n": limits.n,
+        "limit_batch": limits.batch,
+        "limit_ids": limits.ids,
+        "limit_id_bytes": limits.id_bytes,
+        "native": _batching(server.ingress.recommend),
+        "events": _batching(server.ingress.events),
+        "log": logging.getLogger("aigc.call").isEnabledFor(logging.INFO),
+        "kept_answers": 20_000,
+        "busy_message": busy.message,
+        "busy_details": busy.SerializeToString(),
+        "late_message": late.message,
+        "late_details": late.SerializeToString(),
+    }
+
+
+def _batching(settings: BatchingSettings) -> dict[str, int]:
+    return {
+        "preferred": settings.preferred,
+        "maximum": settings.maximum,
+        "delay_us": settings.delay_us,
+        "queue": settings.queue,
+    }
