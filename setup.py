@@ -11,6 +11,10 @@ from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
+EXTENSIONS = ["aigc._kernel"]
+# The ingress needs libgrpc++-dev, and everything works without it.
+if any(Path(f, "grpcpp/generic/async_generic_service.h").exists() for f in ("/usr/include", "/usr/local/include")):
+    EXTENSIONS.append("aigc_server._ingress")
 
 
 class CMakeBuild(build_ext):
@@ -31,7 +35,9 @@ class CMakeBuild(build_ext):
                 "-B",
                 str(build_dir),
                 f"-DPython_EXECUTABLE={sys.executable}",
-                f"-DAIGC_{name.strip('_').upper()}_OUTPUT={target}",
+                # One at a time: what an earlier build left in CMake's cache must not ask for another's headers.
+                f"-DAIGC_KERNEL_OUTPUT={target if name == '_kernel' else ''}",
+                f"-DAIGC_INGRESS_OUTPUT={target if name == '_ingress' else ''}",
                 "-DCMAKE_BUILD_TYPE=Release",
             ],
             check=True,
@@ -54,7 +60,6 @@ setup(
             "v1/*.pyi",
         ]
     },
-    # The ingress is left out where libgrpc++-dev is not installed; setuptools need not find its file then.
-    ext_modules=[Extension("aigc._kernel", sources=[]), Extension("aigc_server._ingress", sources=[], optional=True)],
+    ext_modules=[Extension(name, sources=[]) for name in EXTENSIONS],
     cmdclass={"build_ext": CMakeBuild},
 )

@@ -1,0 +1,216 @@
+"""Unary Recommend for 20 items through the ingress: requests/s, latency and overload beside constant servers.
+
+The server has one core, the load generator the other. All servers run in the same minutes, one after the other, and
+what is printed are medians of three rounds; peers answer a constant of the same size. ``--data DIR`` is MovieLens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aigc.v1 import event_pb2
+from aigc.v1 import event_service_pb2 as events
+from aigc.v1 import recommendation_service_pb2 as pb
+
+HERE = Path(__file__).resolve().parent
+SERVICE = "/aigc.v1.RecommendationService"
+OUTSTANDING = 64
+LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[Any]) -> None:
+    for _ in range(600):
+        assert process.poll() is None, "the server ended"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit("the server does not listen")
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, **environment: str) -> Iterator[int]:
+    """A server on core 0."""
+    process = subprocess.Popen(
+        ["taskset", "-c", "0", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+    try:
+        wait_for(port, process)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Generator:
+    """The load generator, built once, on core 1."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.program = str(folder / "ingress_load")
+        self._command = ["taskset", "-c", "1", self.program]
+        self._seconds = str(seconds)
+        source = HERE / "ingress_load.cpp"
+        subprocess.run(
+            ["g++", "-std=c++17", "-O2", str(source), "-o", self.program, *LIBRARIES], check=True
+        )
+
+    def run(self, mode: str, port: int, method: str, requests: Path, level: float) -> dict[str, Any]:
+        """One run's line of JSON."""
+        done = subprocess.run(
+            [*self._command, mode, f"127.0.0.1:{port}", method, str(requests), self._seconds, str(level)],
+            check=True,
+            capture_output=True,
+        )
+        return dict(json.loads(done.stdout))
+
+
+def write_requests(path: Path, messages: list[Any]) -> Path:
+    with path.open("wb") as file:
+        for message in messages:
+            data = message.SerializeToString()
+            file.write(struct.pack("<I", len(data)) + data)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "ml-latest-small")
+    parser.add_argument("--home", type=Path, help="A trained data directory instead; users are user-0000000 and so on")
+    parser.add_argument("--users", type=int, default=671)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--log-level", default="info")
+    parser.add_argument("--parts", default="rate,batch,latency,events,overload")
+    options = parser.parse_args()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="aigc-ingress-") as name:
+        folder = Path(name)
+        generator = Generator(folder, options.seconds)
+        home = options.home or folder / "home"
+        aigc = [sys.executable, "-m", "aigc_server.cli"]
+        names = [f"user-{u:07}" for u in range(options.users)]
+        if options.home is None:
+            subprocess.run([*aigc, "import", "movielens", str(options.data), "--home", str(home)], check=True)
+            subprocess.run([*aigc, "train", "--home", str(home)], check=True)
+            names = [str(u) for u in range(1, options.users + 1)]
+        rng = np.random.default_rng(0)
+        users = [names[u] for u in rng.integers(0, len(names), 5000)]
+        one = write_requests(folder / "one", [pb.RecommendRequest(user_id=u, n=20) for u in users])
+        batch = [[pb.RecommendRequest(user_id=u, n=20) for u in users[i : i + 128]] for i in range(0, 4096, 128)]
+        many = write_requests(folder / "many", [pb.BatchRecommendRequest(requests=r) for r in batch])
+        near = write_requests(folder / "near", [pb.SimilarItemsRequest(item_id=str(i), n=20) for i in range(1, 100)])
+
+        def server(port: int) -> list[str]:
+            return [*aigc, "serve", "--home", str(home), "--listen", f"127.0.0.1:{port}"]
+
+        port = free_port()
+        recommend = f"{SERVICE}/Recommend"
+        constant = [sys.executable, str(HERE / "constant_server.py")]
+        rounds = range(options.rounds)
+        parts = options.parts.split(",")
+        serve = {"AIGC_LOG__LEVEL": options.log_level}
+        with running(server(port), port, AIGC_SERVER__INGRESS__MODE="on", **serve):
+            size = round(generator.run("closed", port, recommend, one, 1)["bytes"])
+        print(f"an answer has {size} bytes")
+        rates: dict[str, list[float]] = {}
+        saturation = 0.0
+        if "rate" in parts:
+            for _ in rounds:
+                for label, command, environment in (
+                    ("ingress", server(port), {"AIGC_SERVER__INGRESS__MODE": "on", **serve}),
+                    ("control server alone", server(port), {"AIGC_SERVER__INGRESS__MODE": "off", **serve}),
+                    (
+                        "grpcio aio, constant",
+                        [*constant, "aio", f"{port}", f"{size}"],
+                        {},
+                    ),
+                    (
+                        "grpcio sync, constant",
+                        [*constant, "sync", f"{port}", f"{size}"],
+                        {},
+                    ),
+                    ("grpc++ callback, constant", [generator.program, "serve", f"{port}", f"{size}"], {}),
+                ):
+                    with running(command, port, **environment):
+                        result = generator.run("closed", port, recommend, one, OUTSTANDING)
+                        assert set(result["codes"]) == {"0"}, result
+                        rates.setdefault(label, []).append(result["rate"])
+                        if label == "ingress":
+                            found = generator.run("closed", port, f"{SERVICE}/SimilarItems", near, OUTSTANDING)
+                            rates.setdefault("ingress, SimilarItems", []).append(found["rate"])
+            for label, values in rates.items():
+                print(f"{label}: {statistics.median(values):,.0f} requests/s {[round(v) for v in values]}")
+            saturation = statistics.median(rates["ingress"])
+            python = max(statistics.median(rates[k]) for k in rates if k.startswith("grpcio"))
+            print(f"Recommend: {saturation / python:.2f} x the better Python constant (goal 5), ", end="")
+            print(f"{saturation / statistics.median(rates['grpc++ callback, constant']):.2f} x grpc++ (goal 0.5)")
+        with running(server(port), port, AIGC_SERVER__INGRESS__MODE="on", **serve) as pid:
+            if not saturation:
+                saturation = generator.run("closed", port, recommend, one, OUTSTANDING)["rate"]
+            if "batch" in parts:
+                got = [generator.run("closed", port, f"{SERVICE}/BatchRecommend", many, 4) for _ in rounds]
+                users_s = statistics.median(r["rate"] for r in got) * 128
+                print(f"BatchRecommend of 128: {users_s:,.0f} users/s (goal 50,000)")
+            if "latency" in parts:
+                got = [generator.run("open", port, recommend, one, saturation / 2) for _ in rounds]
+                p50, p99 = (statistics.median(r[k] for r in got) for k in ("p50_ms", "p99_ms"))
+                print(f"open loop at {saturation / 2:,.0f}/s: p50 {p50:.3f} ms (goal 0.5), p99 {p99:.3f} ms (goal 2)")
+            if "overload" in parts:
+                memory = rss(pid)
+                got = generator.run("open", port, recommend, one, saturation * 3)
+                after = generator.run("closed", port, recommend, one, OUTSTANDING)
+                print(f"overload at {saturation * 3:,.0f}/s: {got}")
+                print(f"afterwards {after['rate']:,.0f}/s; memory {memory:.0f} -> {rss(pid):.0f} MB")
+            if "events" in parts:
+                made = [
+                    events.RecordEventsRequest(
+                        events=[
+                            event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=users[i % 5000], item_id="1", type="view")
+                        ]
+                    )
+                    for i in range(60_000)
+                ]
+                recorded = write_requests(folder / "events", [events.RecordEventsRequest(events=[e]) for e in made])
+                got = generator.run("closed", port, "/aigc.v1.EventService/RecordEvents", recorded, 64)
+                print(f"RecordEvents, one event a call, 64 callers: {got['rate']:,.0f}/s (goal 5,000): {got}")
+    print(f"wall {time.perf_counter() - started:.0f} s")
+
+
+def rss(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+// A light load generator for gRPC, and a constant server in grpc++ to compare with
+// (benchmarks/ingress.py builds it).
+//
+//   ingress_load serve PORT BYTES                                  answers every hot call with so
+//   many bytes ingress_load closed ADDRESS METHOD FILE SECONDS OUTSTANDING    as fast as it goes
+//   ingress_load open ADDRESS METHOD FILE SECONDS RATE             calls a second, whatever becomes
+//   of the earlier ones
+//
+// FILE holds requests, each behind its length (uint32, little-endian), sent in turn. The result is
+// one line of JSON; in the open loop a call's time counts from when it was due, so that waiting to
+// be sent is not left out.
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr int kChannels = 8;
+const char* const kMethod = "/aigc.v1.RecommendationService/Recommend";
+
+class Constant final : public grpc::Service {
+ public:
+  explicit Constant(std::size_t bytes) : slice_(std::string(bytes, 'x')) {
+    AddMethod(new grpc::internal::RpcServiceMethod(kMethod, grpc::internal::RpcMethod::NORMAL_RPC,
+                                                   nullptr));
+    MarkMethodRawCallback(
+        0, new grpc::internal::CallbackUnaryHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
+               [this](grpc::CallbackServerContext* context, const grpc::ByteBuffer*,
+                      grpc::ByteBuffer* response) {
+                 *response = grpc::ByteBuffer(&slice_, 1);
+                 auto* reactor = context->DefaultReactor();
+                 reactor->Finish(grpc::Status::OK);
+                 return reactor;
+               }));
+  }
+
+ private:
+  grpc::Slice slice_;
+};
+
+int serve(const char* port, const char* bytes) {
+  Constant service(std::strtoul(bytes, nullptr, 10));
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(std::string("127.0.0.1:") + port, grpc::InsecureServerCredentials());
+  builder.RegisterService(&service);
+  auto server = builder.BuildAndStart();
+  if (server == nullptr) return 1;
+  server->Wait();
+  return 0;
+}
+
+struct Call {
+  grpc::ClientContext context;
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  Clock::time_point due;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader;
+};
+
+std::vector<grpc::ByteBuffer> read_requests(const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string all((std::istreambuf_iterator<char>(file)), {});
+  std::vector<grpc::ByteBuffer> requests;
+  for (std::size_t at = 0; at + 4 <= all.size();) {
+    std::uint32_t size;
+    std::memcpy(&size, all.data() + at, 4);
+    grpc::Slice slice(all.data() + at + 4, size);
+    requests.emplace_back(&slice, 1);
+    at += 4 + size;
+  }
+  return requests;
+}
+
+double quantile(std::vector<double>& sorted, double q) {
+  if (sorted.empty()) return 0.0;
+  return sorted[std::min(sorted.size() - 1,
+                         static_cast<std::size_t>(q * static_cast<double>(sorted.size())))];
+}
+
+int load(bool open, char** argv) {
+  const std::string address = argv[0], method = argv[1];
+  const auto requests = read_requests(argv[2]);
+  const double seconds = std::atof(argv[3]), level = std::atof(argv[4]);
+  std::vector<std::unique_ptr<grpc::GenericStub>> stubs;
+  for (int i = 0; i < kChannels; ++i) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetMaxReceiveMessageSize(-1);
+    auto channel =
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(20)))
+      return 1;
+    stubs.push_back(std::make_unique<grpc::GenericStub>(channel));
+  }
+  grpc::CompletionQueue queue;
+  std::size_t sent = 0, outstanding = 0, bytes = 0, most = 0;
+  std::vector<double> times, refusals;
+  std::map<int, std::size_t> codes;
+  const auto send = [&](Clock::time_point due) {
+    auto* call = new Call;
+    call->due = due;
+    call->reader = stubs[sent % kChannels]->PrepareUnaryCall(
+        &call->context, method, requests[sent % requests.size()], &queue);
+    call->reader->StartCall();
+    call->reader->Finish(&call->response, &call->status, call);
+    ++sent;
+    most = std::max(most, ++outstanding);
+  };
+  const auto start = Clock::now();
+  const auto warm = start + std::chrono::milliseconds(500);
+  const auto end =
+      warm + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  const auto done = [&](Call* call) {
+    const auto now = Clock::now();
+    --outstanding;
+    if (now >= warm && now <= end) {
+      ++codes[call->status.error_code()];
+      const double took = std::chrono::duration<double, std::milli>(now - call->due).count();
+      (call->status.ok() ? times : refusals).push_back(took);
+      bytes += call->response.Length();
+    }
+    delete call;
+  };
+  void* tag;
+  bool ok;
+  if (!open) {
+    for (int i = 0; i < static_cast<int>(level); ++i) send(Clock::now());
+    while (outstanding > 0 && queue.Next(&tag, &ok)) {
+      done(static_cast<Call*>(tag));
+      if (Clock::now() < end) send(Clock::now());
+    }
+  } else {
+    const std::chrono::duration<double> gap(1.0 / level);
+    for (std::size_t i = 0;;) {
+      const auto due =
+          start + std::chrono::duration_cast<Clock::duration>(gap * static_cast<double>(i));
+      const auto now = Clock::now();
+      if (now >= due && due < end) {
+        send(due);
+        ++i;
+      }
+      if (due >= end && (outstanding == 0 || now > end + std::chrono::seconds(10))) break;
+      // Waits by asking again: a sleeping thread would wake up late and be counted against the
+      // server.
+      const auto got = queue.AsyncNext(&tag, &ok, gpr_time_0(GPR_CLOCK_REALTIME));
+      if (got == grpc::CompletionQueue::GOT_EVENT) done(static_cast<Call*>(tag));
+    }
+  }
+  std::sort(times.begin(), times.end());
+  std::sort(refusals.begin(), refusals.end());
+  std::printf(
+      "{\"rate\": %.1f, \"p50_ms\": %.4f, \"p99_ms\": %.4f, \"p999_ms\": %.4f, \"bytes\": %.1f, "
+      "\"most\": %zu, "
+      "\"refused_p99_ms\": %.4f, \"codes\": {",
+      static_cast<double>(times.size()) / seconds, quantile(times, 0.5), quantile(times, 0.99),
+      quantile(times, 0.999),
+      static_cast<double>(bytes) / static_cast<double>(std::max<std::size_t>(1, times.size())),
+      most, quantile(refusals, 0.99));
+  bool first = true;
+  for (const auto& [code, count] : codes) {
+    std::printf("%s\"%d\": %zu", first ? "" : ", ", code, count);
+    first = false;
+  }
+  std::printf("}}\n");
+  std::fflush(stdout);
+  std::_Exit(0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 4 && std::strcmp(argv[1], "serve") == 0) return serve(argv[2], argv[3]);
+  if (argc == 7 && (std::strcmp(argv[1], "closed") == 0 || std::strcmp(argv[1], "open") == 0))
+    return load(argv[1][0] == 'o', argv + 2);
+  std::fprintf(stderr, "see the head of ingress_load.cpp\n");
+  return 2;
+}
