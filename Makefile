@@ -68,6 +68,16 @@ test-cpp: setup ## C++ tests under ASAN+UBSAN and under TSAN (needs GoogleTest)
 	  $$build/aigc_tests --gtest_brief=1; \
 	done
 
+.PHONY: test-ingress
+test-ingress: setup ## The ingress's tests on an ASAN+UBSAN build of it (needs libgrpc++-dev)
+	PATH="$(abspath $(BIN)):$$PATH" cmake -S . -B build/ingress-address -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DAIGC_SANITIZE=address,undefined -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	  -DAIGC_INGRESS_OUTPUT=$(abspath build/ingress-address)/_ingress.so >/dev/null
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build build/ingress-address --target _ingress -j 2 -- --no-print-directory -s
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	  $(BIN)/python tools/sanitized_ingress.py build/ingress-address/_ingress.so -q -p no:cacheprovider tests/server/test_ingress.py
+
 .PHONY: bench
 bench: EXTRAS := dev,bench
 bench: ## Run the benchmarks; each prints a ratio against a named peer

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from aigc.v1 import event_pb2
-from aigc.v1 import event_service_pb2 as events
+from aigc.v1 import event_service_pb2 as recording
 from aigc.v1 import recommendation_service_pb2 as pb
 
 HERE = Path(__file__).resolve().parent
@@ -79,9 +79,7 @@ class Generator:
         self._command = ["taskset", "-c", "1", self.program]
         self._seconds = str(seconds)
         source = HERE / "ingress_load.cpp"
-        subprocess.run(
-            ["g++", "-std=c++17", "-O2", str(source), "-o", self.program, *LIBRARIES], check=True
-        )
+        subprocess.run(["g++", "-std=c++17", "-O2", str(source), "-o", self.program, *LIBRARIES], check=True)
 
     def run(self, mode: str, port: int, method: str, requests: Path, level: float) -> dict[str, Any]:
         """One run's line of JSON."""
@@ -199,7 +197,8 @@ def main() -> None:
                     )
                     for i in range(60_000)
                 ]
-                recorded = write_requests(folder / "events", [events.RecordEventsRequest(events=[e]) for e in made])
+                calls = [recording.RecordEventsRequest(events=[e]) for e in made]
+                recorded = write_requests(folder / "events", calls)
                 got = generator.run("closed", port, "/aigc.v1.EventService/RecordEvents", recorded, 64)
                 print(f"RecordEvents, one event a call, 64 callers: {got['rate']:,.0f}/s (goal 5,000): {got}")
     print(f"wall {time.perf_counter() - started:.0f} s")
