@@ -102,8 +102,9 @@ def write_requests(path: Path, messages: list[Any]) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "ml-latest-small")
-    parser.add_argument("--home", type=Path, help="A trained data directory instead; users are user-0000000 and so on")
+    parser.add_argument("--home", type=Path, help="A data directory trained on MovieLens already")
     parser.add_argument("--users", type=int, default=671)
+    parser.add_argument("--strategy", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--log-level", default="info")
@@ -115,15 +116,19 @@ def main() -> None:
         generator = Generator(folder, options.seconds)
         home = options.home or folder / "home"
         aigc = [sys.executable, "-m", "aigc_server.cli"]
-        names = [f"user-{u:07}" for u in range(options.users)]
+        names = [str(u) for u in range(1, options.users + 1)]
         if options.home is None:
             subprocess.run([*aigc, "import", "movielens", str(options.data), "--home", str(home)], check=True)
             subprocess.run([*aigc, "train", "--home", str(home)], check=True)
-            names = [str(u) for u in range(1, options.users + 1)]
         rng = np.random.default_rng(0)
         users = [names[u] for u in rng.integers(0, len(names), 5000)]
-        one = write_requests(folder / "one", [pb.RecommendRequest(user_id=u, n=20) for u in users])
-        batch = [[pb.RecommendRequest(user_id=u, n=20) for u in users[i : i + 128]] for i in range(0, 4096, 128)]
+        one = write_requests(
+            folder / "one", [pb.RecommendRequest(user_id=u, n=20, strategy=options.strategy) for u in users]
+        )
+        batch = [
+            [pb.RecommendRequest(user_id=u, n=20, strategy=options.strategy) for u in users[i : i + 128]]
+            for i in range(0, 4096, 128)
+        ]
         many = write_requests(folder / "many", [pb.BatchRecommendRequest(requests=r) for r in batch])
         near = write_requests(folder / "near", [pb.SimilarItemsRequest(item_id=str(i), n=20) for i in range(1, 100)])
 
@@ -189,15 +194,10 @@ def main() -> None:
                 print(f"overload at {saturation * 3:,.0f}/s: {got}")
                 print(f"afterwards {after['rate']:,.0f}/s; memory {memory:.0f} -> {rss(pid):.0f} MB")
             if "events" in parts:
-                made = [
-                    events.RecordEventsRequest(
-                        events=[
-                            event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=users[i % 5000], item_id="1", type="view")
-                        ]
-                    )
-                    for i in range(60_000)
-                ]
-                calls = [recording.RecordEventsRequest(events=[e]) for e in made]
+                calls = []
+                for i in range(100_000):
+                    event = event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=users[i % 5000], item_id="1", type="view")
+                    calls.append(recording.RecordEventsRequest(events=[event]))
                 recorded = write_requests(folder / "events", calls)
                 got = generator.run("closed", port, "/aigc.v1.EventService/RecordEvents", recorded, 64)
                 print(f"RecordEvents, one event a call, 64 callers: {got['rate']:,.0f}/s (goal 5,000): {got}")
