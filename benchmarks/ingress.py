@@ -166,6 +166,7 @@ def main() -> None:
                     with running(command, port, **environment):
                         result = generator.run("closed", port, recommend, one, OUTSTANDING)
                         assert set(result["codes"]) == {"0"}, result
+                        print(f"  {label}: {result['rate']:,.0f}/s", flush=True)
                         rates.setdefault(label, []).append(result["rate"])
                         if label == "ingress":
                             found = generator.run("closed", port, f"{SERVICE}/SimilarItems", near, OUTSTANDING)
