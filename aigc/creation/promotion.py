@@ -43,6 +43,7 @@ class Outcome(StrEnum):
     FORCED = "forced"
     ROLLED_BACK = "rolled_back"
     SETTLED = "settled"
+    OVERRULED = "overruled"
 
 
 @dataclass(frozen=True, slots=True)

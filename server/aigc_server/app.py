@@ -28,6 +28,8 @@ from aigc.v1 import (
     model_service_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
     training_service_pb2,
@@ -44,6 +46,7 @@ from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.profile import ProfileServicer
+from aigc_server.servicers.promotion import PromotionServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
@@ -59,6 +62,7 @@ SERVICES = tuple(
         (creation_service_pb2, "CreationService"),
         (event_service_pb2, "EventService"),
         (profile_service_pb2, "ProfileService"),
+        (promotion_service_pb2, "PromotionService"),
         (recommendation_service_pb2, "RecommendationService"),
         (training_service_pb2, "TrainingService"),
     )
@@ -89,6 +93,8 @@ def open_platform(
             serving=serving,
             verify=settings.snapshots.verify,
             training=settings.training,
+            promotion=settings.promotion,
+            rewards=settings.rewards,
         ),
     )
 
@@ -181,6 +187,9 @@ class App:
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(
+            PromotionServicer(platform.promotions), server
+        )
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
             RecommendationServicer(platform.recommender), server
         )
@@ -200,6 +209,12 @@ class App:
             "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
         )
         self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
+        self.metrics.counter(
+            "aigc_promotion_outcomes", "What became of model versions", "outcome", platform.promotions.counts
+        )
+        self.metrics.gauge(
+            "aigc_promotions_running", "Models of which versions are compared", platform.promotions.running
+        )
         self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
 
     def _generator_address(self) -> str:
