@@ -48,14 +48,15 @@ def arms_of(models: Sequence[ModelInfo], references: Sequence[str], kind: str) -
 
     Args:
         models: All versions.
-        references: ``name`` or ``name@version``; empty for all. A bare name means its champion; which version does a
-            piece of work while two are compared is decided for that piece (:meth:`Promotions.assign`).
+        references: ``name``, ``name@alias`` or ``name@version``; empty for all. A bare name means its champion; which
+            version does a piece of work while two are compared is decided for that piece (:meth:`Promotions.assign`).
         kind: Of the content wanted; empty for any.
     """
     wanted = set(references)
     found = []
     for info in models:
-        named = info.id in wanted or ((info.name in wanted or not wanted) and "champion" in info.aliases)
+        named = info.id in wanted or any(f"{info.name}@{alias}" in wanted for alias in info.aliases)
+        named = named or ((info.name in wanted or not wanted) and "champion" in info.aliases)
         if named and (not kind or _KINDS.get(info.kind) == kind):
             found += [(GenerationArm(info.id, way), info) for way in ways_of(info)]
     return found
