@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from aigc_server.cli.generator_evaluation import evaluate_command
 from aigc_server.cli.generator_jobs import jobs_group
 from aigc_server.cli.generator_models import alias_command, delete_command, list_command, show_command
 from aigc_server.cli.generator_promotions import promote_command, promotions_command, withdraw_command
@@ -39,6 +40,7 @@ for command in (
     show_command,
     alias_command,
     delete_command,
+    evaluate_command,
     promote_command,
     promotions_command,
     withdraw_command,
