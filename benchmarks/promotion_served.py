@@ -1,8 +1,8 @@
 """A worse version of a generator on a real server: refused when it is proposed, rolled back when it is forced.
 
 Version 1 of ``digits`` is a VAE of MNIST trained for a while by ``aigc generator train``, version 2 the same stopped
-almost at once, version 3 like version 1 from another seed, and version 4 has the weights of 2 under the measures of 1:
-it looks good offline. ``aigc serve`` runs as a process with the default settings but for a window of a second. People
+early, version 3 like version 1 from another seed, and version 4 has the weights of 2 under the measures of 1: it looks
+good offline. ``aigc serve`` runs as a process with the default settings but for a window of a second. People
 have a favourite digit each; pictures are made for them by GenerateForUser, and they click by what a LeNet that no
 generator knows reads in the picture (the simulator's click model). RecordEvents tells the server, which is killed with
 SIGKILL in the middle and started again.
@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -68,21 +67,38 @@ candidates = 2
 """
 
 
-def train(home: Path, steps: int, seed: int) -> None:
+def trained(work: Path, steps: int, seed: int) -> ModelRepository:
+    """``digits@1`` of a training by the command line, from ``work`` when it is there."""
+    home = work / f"digits-{steps}-{seed}"
     command = [sys.executable, "-m", "aigc_server.cli", "generator", "train", "vae", "--name", "digits"]
-    options = {"trainer.steps": steps, "trainer.seed": seed, "vae.learning_rate": 2e-3, "vae.components": 100,
-               "vae.channels": "16,32", "vae.hidden": 128, "trainer.warmup_steps": min(50, steps // 2),
-               "trainer.average_decay": 0.98, "trainer.log_every": 100}  # fmt: skip
+    options = {
+        "vae.channels": "16,32",
+        "vae.hidden": 128,
+        "vae.components": 100,
+        "vae.learning_rate": 2e-3,
+        "trainer.steps": steps,
+        "trainer.seed": seed,
+        "trainer.warmup_steps": min(50, steps // 2),
+        "trainer.average_decay": 0.98,
+        "trainer.log_every": 100,
+    }
     sets = [part for name, value in options.items() for part in ("--set", f"{name}={value}")]
+    command += [*sets, "--data", str(DATA / "mnist"), "--home", str(home)]
     threads = str(len(os.sched_getaffinity(0)))
-    command += [*sets, "--data", str(DATA / "mnist"), "--home", str(home), "--threads", threads]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if not (home / "models").exists():
+        subprocess.run([*command, "--threads", threads], check=True, stdout=subprocess.DEVNULL)
+    return ModelRepository(home / "models")
 
 
-def plant(home: Path) -> None:
-    """Version 4: the weights of version 2 under the measures of version 1."""
+def stock(work: Path, home: Path, steps: int, worse: int) -> None:
+    """The four versions, each with its measures."""
     repository = ModelRepository(home / "models")
-    repository.add("digits", repository.open(repository.get("digits@2")), measures=repository.get("digits@1").measures)
+    good, bad, again = (trained(work, n, seed) for n, seed in ((steps, 0), (worse, 0), (steps, 1)))
+    measures = good.get("digits").measures
+    for source, measured in ((good, measures), (bad, None), (again, None), (bad, measures)):
+        info = source.get("digits")
+        made = repository.add("digits", source.open(info), measures=measured or info.measures)
+        print(made.id, {name: round(value, 4) for name, value in made.measures.items()}, flush=True)
 
 
 def furnish(home: Path) -> list[str]:
@@ -119,7 +135,7 @@ class People:
         self.work = 0
         self.by_version: Counter[str] = Counter()
         self.read_right: Counter[str] = Counter()
-        self.refused = 0
+        self.refused: Counter[str] = Counter()
 
     def connect(self, channel: grpc.Channel) -> None:
         """Talk to a server."""
@@ -135,7 +151,7 @@ class People:
         self.work += 1
         for step in self._creations.GenerateForUser(request, timeout=120):
             if step.HasField("creation") and not step.HasField("item"):
-                self.refused += 1
+                self.refused[step.creation.model] += 1
             if not step.HasField("item"):
                 continue
             item, model = item_from_proto(step.item, "item"), step.creation.model
@@ -186,14 +202,14 @@ def until_steady(people: People, most: int) -> tuple[promotion_pb2.Promotion, in
 def tell(what: str, promotion: promotion_pb2.Promotion, work: int, people: People, began: float) -> None:
     last = promotion.history[-1]
     name = promotion_pb2.PromotionOutcome.Name(last.outcome).removeprefix("PROMOTION_OUTCOME_").lower()
-    print(f"{what}: {name} after {work:,} pieces of work, {time.perf_counter() - began:.0f} s; champion is "
+    print(f"{what}: {name} after {work:,} calls of GenerateForUser, {time.perf_counter() - began:.0f} s; champion is "
           f"{promotion.champion}\n    {last.reason}")  # fmt: skip
-    for model, n in sorted(people.by_version.items()):
-        print(f"    {model}: {n:,} pictures shown, {people.read_right[model] / n:.0%} read as the fan's favourite")
-    print(f"    {people.refused:,} candidates refused by the gates", flush=True)
-    people.by_version.clear()
-    people.read_right.clear()
-    people.refused = 0
+    for model in sorted({*people.by_version, *people.refused}):
+        n, right, refused = people.by_version[model], people.read_right[model], people.refused[model]
+        read = f"{right / n:.0%} read as the fan's favourite" if n else "none read"
+        print(f"    {model}: {n:,} pictures shown, {read}; {refused:,} candidates refused by the gates", flush=True)
+    for counts in (people.by_version, people.read_right, people.refused):
+        counts.clear()
 
 
 def kill(home: Path) -> None:
@@ -204,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="Folder for models and the data directory; reused.")
     parser.add_argument("--steps", type=int, default=400, help="Of the good versions.")
-    parser.add_argument("--bad-steps", type=int, default=20, help="Of the bad one.")
+    parser.add_argument("--worse-steps", type=int, default=100, help="Of the worse one.")
     parser.add_argument("--no-canary", action="store_true", help="Leave out version 4.")
     asked = parser.parse_args()
     work: Path = asked.work
@@ -212,16 +228,7 @@ def main() -> None:
     train_set, test_set = mnist()
     network = digit_network(train_set, test_set, work)
     home = work / f"home-{time.time_ns()}"
-    models = work / f"models-{asked.steps}-{asked.bad_steps}"
-    if not models.exists():
-        trained = work / f"training-{time.time_ns()}"
-        for steps, seed in ((asked.steps, 0), (asked.bad_steps, 0), (asked.steps, 1)):
-            train(trained, steps, seed)
-        plant(trained)
-        (trained / "models").rename(models)
-    shutil.copytree(models, home / "models")
-    for info in ModelRepository(home / "models").models():
-        print(info.id, {k: round(v, 4) for k, v in info.measures.items()})
+    stock(work, home, asked.steps, asked.worse_steps)
     favourites = furnish(home)
     people = People(favourites, DigitReader(network))
     print(f"prepared in {time.perf_counter() - began:.0f} s", flush=True)
@@ -245,7 +252,7 @@ def main() -> None:
         time.sleep(0.5)
         after = counted(people.stands())
         verdict = "equal" if before == after else "LOST"
-        print(f"killed after 300 pieces of work: {before} before, {after} after, {verdict}")
+        print(f"killed after 300 calls, rewards (count, mean) by version: {before} before, {after} after, {verdict}")
         promotion, n = until_steady(people, 5000)
         tell("force 2", promotion, n + 300, people, started)
         if not asked.no_canary:
