@@ -40,7 +40,8 @@ def test_versions_are_measured_on_the_same_pictures_by_the_command(home: Path) -
     assert [line.partition("  ")[0] for line in lines] == ["dots@1", "dots@2"]
     assert all("frechet" in line for line in lines)
     measured = [ModelRepository(home / "models").get(f"dots@{v}").measures for v in (1, 2)]
-    assert all({"frechet", "precision", "recall", "coverage", "copies"} == m.keys() for m in measured)
+    names = {"frechet", "precision", "recall", "coverage", "copies"}
+    assert all(names | {f"{name}_error" for name in names} == m.keys() for m in measured)
 
 
 @pytest.mark.parametrize(
