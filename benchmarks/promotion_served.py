@@ -219,7 +219,7 @@ def kill(home: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="Folder for models and the data directory; reused.")
-    parser.add_argument("--steps", type=int, default=400, help="Of the good versions.")
+    parser.add_argument("--steps", type=int, default=1200, help="Of the good versions.")
     parser.add_argument("--worse-steps", type=int, default=100, help="Of the worse one.")
     parser.add_argument("--no-canary", action="store_true", help="Leave out version 4.")
     asked = parser.parse_args()
