@@ -31,13 +31,13 @@ from aigc.recommend.creation_recipe import CreationRecipe
 from aigc.recommend.live import Live
 from aigc.recommend.strategy_book import StrategyBook
 from aigc.services.catalog import Catalog
+from aigc.services.compared_work import ComparedWork
 from aigc.services.creation_makers import Batch, Makers, arms_of, content_digest
 from aigc.services.creation_steps import CreationOrder, CreationProgress, CreationStep
 from aigc.services.creation_supply import find_supply, taste_vectors
 from aigc.services.exposure import Exposure
 from aigc.services.profiles import Profiles
 from aigc.services.promotion_status import Assignment
-from aigc.services.promotions import Promotions
 from aigc.services.recommender import Recommender
 from aigc.store.base import Store
 
@@ -65,7 +65,7 @@ class Creator:
         arms: Arms,
         tried: Arms,
         exposure: Exposure,
-        promotions: Promotions,
+        compared: ComparedWork,
         *,
         provider: str = "aigc",
     ) -> None:
@@ -79,7 +79,7 @@ class Creator:
         self._arms = arms
         self._tried = tried
         self._exposure = exposure
-        self._promotions = promotions
+        self._compared = compared
         self._provider = provider
         self._known: dict[tuple[float, float], KnownContent] = {}
         self._lock = threading.Lock()
@@ -131,7 +131,7 @@ class Creator:
         creation = self._pending(creation_id, reviewer)
         self._catalog.delete([creation.item_id])
         reviewed = self._reviewed(creation, CreationState.REJECTED, reviewer, reason)
-        self._promotions.rejected(reviewed)
+        self._compared.rejected(reviewed)
         return reviewed
 
     def get(self, creation_or_item_id: str) -> Creation:
@@ -242,7 +242,7 @@ class Creator:
                 raise CancelledError("the caller left, or the deadline passed, while content was made")
             arm, propensity = self._arms.choose(list(left), int(rng.integers(1 << 62)))
             wanted = min((order.n - admitted) * recipe.candidates, attempts - made, 16)
-            served = self._promotions.assign(arm, left[arm], f"{call}/{made}", recipe.model_references)
+            served = self._compared.assign(arm, left[arm], f"{call}/{made}", recipe.model_references)
             served, batch = self._make(makers, served, wanted, adventure, rng)
             if not batch:
                 # The profile has nothing to tell this model.
@@ -263,7 +263,7 @@ class Creator:
                 admitted += 1
                 taken = np.concatenate([taken, serving.encode([item])])
                 yield CreationStep(creation=creation, item=item)
-            self._promotions.ended(served)
+            self._compared.ended(served)
             stage = f"{served.arm.model} by {served.arm.condition}"
             yield CreationStep(progress=CreationProgress(made, admitted, refused, order.n, stage))
 
@@ -274,12 +274,12 @@ class Creator:
         try:
             return served, makers.make(served.arm, served.info, n, adventure, rng)
         except AigcError:
-            other = self._promotions.instead_of(served)
+            other = self._compared.instead_of(served)
             if other is None:
                 raise
         batch = makers.make(other.arm, other.info, n, adventure, rng)
         # Only now: where the generator is down, neither can work.
-        self._promotions.ended(served, failed=True)
+        self._compared.ended(served, failed=True)
         return other, batch
 
     def _best(
@@ -327,7 +327,7 @@ class Creator:
         self._store.creations.put(creation)
         self._catalog.upsert([item])
         self._arms.own(item.id, served.arm.id)
-        self._promotions.made(creation)
+        self._compared.made(creation)
         if not pending:
             self._introduce(item.id)
         return creation, item
@@ -340,7 +340,7 @@ class Creator:
         creation = self._record(order, one, served, secrets.token_hex(12))
         creation = replace(creation, state=CreationState.REFUSED, reason=verdict.reason, detail=verdict.detail)
         self._store.creations.put(creation)
-        self._promotions.made(creation)
+        self._compared.made(creation)
         return creation
 
     def _record(self, order: CreationOrder, one: Batch, served: Assignment, creation_id: str) -> Creation:

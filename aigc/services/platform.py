@@ -130,7 +130,7 @@ class Platform:
             self.arms,
             self.tried,
             self.exposure,
-            self.promotions,
+            self.promotions.work,
         )
         self.suggestions = Suggestions(store, self.live)
         self._building = threading.Lock()
@@ -251,7 +251,7 @@ class Platform:
         weights = self.options.weights.weigh(batch.types, batch.values).tolist()
         self.arms.learn(batch.item_ids, weights)
         self.tried.learn(batch.item_ids, weights)
-        self.promotions.learn(batch.item_ids, batch.user_ids, weights, batch.times_ms.tolist())
+        self.promotions.work.learn(batch.item_ids, batch.user_ids, weights, batch.times_ms.tolist())
 
     def _remember_creations(self) -> None:
         """What became of what was generated, rebuilt from the records and the events."""

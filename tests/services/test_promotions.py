@@ -70,13 +70,15 @@ class Shop:
         )
         made.start()
         for event in self.events:
-            made.learn(*([value] for value in event))
+            made.work.learn(*([value] for value in event))
         self.promotions = made
         return made
 
     def assign(self, work: str = "", **more: Any) -> Assignment:
         champion = self.repository.get("digits")
-        return self.promotions.assign(GenerationArm(champion.id, "class"), champion, work or f"w{self.done}", **more)
+        return self.promotions.work.assign(
+            GenerationArm(champion.id, "class"), champion, work or f"w{self.done}", **more
+        )
 
     def work(self, means: dict[int, float], rng: np.random.Generator, state: str = "admitted") -> int:
         """One piece of work, which one person sees and likes or not; gives the version that did it."""
@@ -88,13 +90,13 @@ class Shop:
             item_id=item,
         )  # fmt: skip
         self.records.made.append(creation)
-        self.promotions.made(creation)
-        self.promotions.ended(served)
+        self.promotions.work.made(creation)
+        self.promotions.work.ended(served)
         version = served.info.version
         if item:
             liked = 0.8 if rng.random() < means[version] else 0.0
             self.events.append((item, "u", liked, self.now))
-            self.promotions.learn([item], ["u"], [liked], [self.now])
+            self.promotions.work.learn([item], ["u"], [liked], [self.now])
         self.now += WINDOW
         return version
 
@@ -185,8 +187,9 @@ def test_what_was_counted_survives_a_kill_to_the_last_reward(shop: Shop) -> None
     assert after == before
 
 
-def test_a_kill_between_the_file_and_the_aliases_is_finished_at_the_next_start(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_kill_between_the_file_and_the_aliases_is_finished_at_the_next_start_or_call(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, restarted: bool
 ) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -196,7 +199,7 @@ def test_a_kill_between_the_file_and_the_aliases_is_finished_at_the_next_start(
         with pytest.raises(KeyboardInterrupt):
             shop.promotions.force("digits", 2)
     assert shop.aliases() == {"champion": 1}
-    status = shop.start().get("digits")
+    status = (shop.start() if restarted else shop.promotions).get("digits")
     assert (status.state.stage, status.state.champion) == (Stage.WATCH, 2)
     assert shop.aliases() == {"champion": 2, "previous": 1}
 
@@ -258,13 +261,13 @@ def test_work_is_shared_by_its_key_and_a_version_that_was_named_does_its_own(sho
 def test_a_version_that_cannot_work_is_stood_in_for_and_is_worth_nothing(shop: Shop) -> None:
     shop.promotions.force("digits", 2)
     failed = next(a for i in range(40) if (a := shop.assign(f"k{i}")).info.version == 2)
-    other = shop.promotions.instead_of(failed)
+    other = shop.promotions.work.instead_of(failed)
     assert other is not None
     assert (other.info.version, other.told) == (1, {})
-    shop.promotions.ended(failed, failed=True)
+    shop.promotions.work.ended(failed, failed=True)
     shop.promotions.settle()
     assert (shop.promotions.get("digits").state.champion_rewards.n, failed.share) == (1, 0.7)
-    assert shop.promotions.instead_of(other) is None
+    assert shop.promotions.work.instead_of(other) is None
 
 
 def test_a_person_who_rejects_what_was_made_counts(shop: Shop) -> None:
@@ -273,13 +276,13 @@ def test_a_person_who_rejects_what_was_made_counts(shop: Shop) -> None:
     creation = Creation(
         "c", "u", CreationState.PENDING, "image", served.info.id, "class", dict(served.told), shop.now, item_id="i"
     )
-    shop.promotions.made(creation)
-    shop.promotions.ended(served)
+    shop.promotions.work.made(creation)
+    shop.promotions.work.ended(served)
     shop.promotions.settle()
     assert sum(shop.promotions.get("digits").waiting.values()) == 1
     rejected = replace(creation, state=CreationState.REJECTED, reviewer="ann", reviewed_ms=shop.now)
     shop.records.made.append(rejected)
-    shop.promotions.rejected(rejected)
+    shop.promotions.work.rejected(rejected)
     shop.now += WINDOW
     for promotions in (shop.promotions, shop.start()):
         promotions.settle()
