@@ -58,13 +58,13 @@ class PlatformOptions:
         train: What a build trains.
         limits: What a call may hold.
         prepare: The steps that items and events go through.
+        promotion: How cautiously a new version of a model becomes champion.
+        rewards: How events on what was made become rewards of its version.
         keep_snapshots: Snapshots left on disk after a build.
         poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
         read_only: Open beside a running server; every write is refused.
         verify: Compare the snapshot's files with their checksums before serving.
         training: What training jobs may use.
-        promotion: How cautiously a new version of a model becomes champion.
-        rewards: How events on what was made become rewards of its version.
         serving: False opens for writing alone, as an import needs it: nothing is loaded, nothing can be asked.
     """
 
@@ -73,13 +73,13 @@ class PlatformOptions:
     train: TrainOptions = field(default_factory=TrainOptions)
     limits: Limits = field(default_factory=Limits)
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
+    promotion: PromotionOptions = field(default_factory=PromotionOptions)
+    rewards: RewardOptions = field(default_factory=RewardOptions)
     keep_snapshots: int = 3
     poll_ms: int = 0
     read_only: bool = False
     verify: bool = True
     training: TrainingLimits = field(default_factory=TrainingLimits)
-    promotion: PromotionOptions = field(default_factory=PromotionOptions)
-    rewards: RewardOptions = field(default_factory=RewardOptions)
     serving: bool = True
 
     def url(self, home: Path) -> str:
@@ -208,9 +208,9 @@ class Platform:
     def close(self) -> None:
         """Finish what is queued, let a job in training stop where it is, and release the store."""
         self.training.close()
-        self.promotions.close()
         if self._watcher is not None:
             self._watcher.close()
+        self.promotions.close()
         if self._log is not None:
             self._log.close()
         self.store.close()

@@ -41,6 +41,7 @@ from aigc_server.generator_process import GeneratorProcess
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics
+from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
@@ -87,14 +88,14 @@ def open_platform(
             train=settings.train,
             limits=settings.limits,
             prepare=settings.prepare,
+            promotion=settings.promotion,
+            rewards=settings.rewards,
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
             serving=serving,
             verify=settings.snapshots.verify,
             training=settings.training,
-            promotion=settings.promotion,
-            rewards=settings.rewards,
         ),
     )
 
@@ -131,6 +132,7 @@ class App:
         if settings.generation.enabled:
             platform.creator.studio = platform.suggestions.studio = self.studio
         self._register()
+        self.metrics.registry.register(PromotionMetrics(platform.promotions))
 
     async def start(self) -> None:
         """Listen, and report SERVING.
@@ -209,12 +211,6 @@ class App:
             "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
         )
         self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
-        self.metrics.counter(
-            "aigc_promotion_outcomes", "What became of model versions", "outcome", platform.promotions.counts
-        )
-        self.metrics.gauge(
-            "aigc_promotions_running", "Models of which versions are compared", platform.promotions.running
-        )
         self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
 
     def _generator_address(self) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
 
 from aigc.errors import ConflictError
 
@@ -32,10 +30,6 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A figure that is read when the page is."""
         Gauge(name, text, registry=self.registry).set_function(read)
-
-    def counter(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """Counts by one label that are kept elsewhere, and read when the page is."""
-        self.registry.register(_Counts(name, text, label, read))
 
     def observe(self, method: str, code: str, reason: str, seconds: float) -> None:
         """Count one call."""
@@ -71,15 +65,3 @@ class Metrics:
         """End the page."""
         if self._stop is not None:
             self._stop()
-
-
-class _Counts(Collector):
-    def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
-        self._name, self._text, self._label, self._read = name, text, label, read
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """For the page."""
-        family = CounterMetricFamily(self._name, self._text, labels=[self._label])
-        for value, count in self._read().items():
-            family.add_metric([value], count)
-        yield family
