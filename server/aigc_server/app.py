@@ -28,6 +28,8 @@ from aigc.v1 import (
     model_service_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
     training_service_pb2,
@@ -39,11 +41,13 @@ from aigc_server.generator_process import GeneratorProcess
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics
+from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.profile import ProfileServicer
+from aigc_server.servicers.promotion import PromotionServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
@@ -59,6 +63,7 @@ SERVICES = tuple(
         (creation_service_pb2, "CreationService"),
         (event_service_pb2, "EventService"),
         (profile_service_pb2, "ProfileService"),
+        (promotion_service_pb2, "PromotionService"),
         (recommendation_service_pb2, "RecommendationService"),
         (training_service_pb2, "TrainingService"),
     )
@@ -83,6 +88,8 @@ def open_platform(
             train=settings.train,
             limits=settings.limits,
             prepare=settings.prepare,
+            promotion=settings.promotion,
+            rewards=settings.rewards,
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
@@ -125,6 +132,7 @@ class App:
         if settings.generation.enabled:
             platform.creator.studio = platform.suggestions.studio = self.studio
         self._register()
+        self.metrics.registry.register(PromotionMetrics(platform.promotions))
 
     async def start(self) -> None:
         """Listen, and report SERVING.
@@ -181,6 +189,9 @@ class App:
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(
+            PromotionServicer(platform.promotions), server
+        )
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
             RecommendationServicer(platform.recommender), server
         )
