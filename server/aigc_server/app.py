@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from aigc.errors import ConflictError
 from aigc.generate.repository import ModelRepository
+from aigc.oip import inference_pb2, inference_pb2_grpc
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.v1 import (
@@ -34,8 +35,9 @@ from aigc.v1 import (
     training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
-from aigc_server.forwarding import Forwarder
+from aigc_server.forwarding import Forwarder, Relay
 from aigc_server.generator_process import GeneratorProcess
+from aigc_server.inference.recommender import RecommenderModel
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics
@@ -43,6 +45,7 @@ from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
+from aigc_server.servicers.inference_front import InferenceFrontServicer
 from aigc_server.servicers.profile import ProfileServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
@@ -58,6 +61,7 @@ SERVICES = tuple(
         (catalog_service_pb2, "CatalogService"),
         (creation_service_pb2, "CreationService"),
         (event_service_pb2, "EventService"),
+        (inference_pb2, "GRPCInferenceService"),
         (profile_service_pb2, "ProfileService"),
         (recommendation_service_pb2, "RecommendationService"),
         (training_service_pb2, "TrainingService"),
@@ -107,6 +111,7 @@ class App:
         self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self.port = 0
         self.metrics_port = 0
+        self._ready = False
         self._server = grpc.aio.server(
             interceptors=[CallInterceptor(self.admission, self.metrics, self.settings.default_deadline_ms)],
             options=[
@@ -154,6 +159,7 @@ class App:
         await self._server.start()
         for name in ("", *SERVICES):
             await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._ready = True
         await self._generator_changed(self._generation_settings.enabled)
         if (self.platform.home / "models").is_dir():
             # The first call need not wait for it.
@@ -161,6 +167,7 @@ class App:
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
+        self._ready = False
         await self.health.enter_graceful_shutdown()
         # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
         await asyncio.gather(
@@ -187,7 +194,11 @@ class App:
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        server.add_generic_rpc_handlers((Forwarder(GENERATED, self.generator.connect, "generator process"),))
+        relay = Relay(self.generator.connect, "generator process")
+        server.add_generic_rpc_handlers((Forwarder(GENERATED, relay),))
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceFrontServicer(RecommenderModel(platform.recommender), relay, lambda: self._ready), server
+        )
         names = (
             *SERVICES,
             *(s.full_name for s in GENERATED),

@@ -21,7 +21,7 @@ from aigc_server.metrics import Metrics
 
 __all__ = ["CallInterceptor"]
 
-_OURS = "/aigc."
+_OURS = ("/aigc.", "/inference.")
 
 if TYPE_CHECKING:
     _Base = grpc.aio.ServerInterceptor[Any, Any]
