@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -56,6 +57,9 @@ class Relay:
             return cast(bytes, await call)
         except grpc.aio.AioRpcError as error:
             raise self._translated(error) from error
+        except asyncio.CancelledError as error:
+            self._tell_end(error)
+            raise
 
     async def stream(self, method: str, request: bytes, context: Any) -> AsyncIterator[bytes]:
         """Replies as they come."""
@@ -66,6 +70,9 @@ class Relay:
                 yield response
         except grpc.aio.AioRpcError as error:
             raise self._translated(error) from error
+        except asyncio.CancelledError as error:
+            self._tell_end(error)
+            raise
         finally:
             # Nothing happens to a call that is over.
             call.cancel()
@@ -73,11 +80,20 @@ class Relay:
     def _translated(self, error: grpc.aio.AioRpcError) -> Exception:
         answered = _DETAILS in dict(cast(Any, error.trailing_metadata() or ()))
         if error.code() == grpc.StatusCode.UNAVAILABLE and not answered:
-            return UnavailableError(
-                f"the {self._where} ended during the call; it is started again by itself: try again in a moment",
-                reason="GENERATOR_DOWN",
-            )
+            return self._ended()
         return RelayedError(error)
+
+    def _tell_end(self, error: asyncio.CancelledError) -> None:
+        """A channel that is closed cancels its calls; unless the caller did, the process has ended."""
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise self._ended() from error
+
+    def _ended(self) -> UnavailableError:
+        return UnavailableError(
+            f"the {self._where} ended during the call; it is started again by itself: try again in a moment",
+            reason="GENERATOR_DOWN",
+        )
 
 
 class Forwarder(_Base):
