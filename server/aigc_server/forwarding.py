@@ -18,6 +18,7 @@ _DETAILS = "grpc-status-details-bin"
 _OWN_METADATA = ("grpc-", "user-agent", ":")
 
 Connect = Callable[[], Awaitable[grpc.aio.Channel]]
+Carried = Callable[[tuple[tuple[str, Any], ...]], tuple[tuple[str, Any], ...]]
 
 
 if TYPE_CHECKING:
@@ -44,15 +45,18 @@ class Relay:
     UnavailableError says so.
     """
 
-    def __init__(self, connect: Connect, where: str) -> None:
-        """Args: connect: gives a channel to the process; where: its name, for errors."""
+    def __init__(self, connect: Connect, where: str, carried: Carried = lambda metadata: metadata) -> None:
+        """Args: connect: gives a channel to the process; where: its name, for errors; carried: adds to metadata."""
         self._connect = connect
         self._where = where
+        self._carried = carried
 
     async def unary(self, method: str, request: bytes, context: Any) -> bytes:
         """One reply."""
         channel: Any = await self._connect()
-        call = channel.unary_unary(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
+        call = channel.unary_unary(method)(
+            request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
+        )
         try:
             return cast(bytes, await call)
         except grpc.aio.AioRpcError as error:
@@ -64,7 +68,9 @@ class Relay:
     async def stream(self, method: str, request: bytes, context: Any) -> AsyncIterator[bytes]:
         """Replies as they come."""
         channel: Any = await self._connect()
-        call = channel.unary_stream(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
+        call = channel.unary_stream(method)(
+            request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
+        )
         try:
             async for response in call:
                 yield response

@@ -20,6 +20,8 @@ from aigc.services.text_embedding import TextEmbedding
 from aigc.services.text_generation import TextGeneration
 from aigc.services.turnstile import Turnstile
 from aigc.v1 import generation_service_pb2_grpc, model_service_pb2_grpc
+from aigc_server.generator.text_metrics import TextEngines
+from aigc_server.generator_metrics import page_handler
 from aigc_server.inference.generators import GeneratorModels
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
@@ -27,6 +29,8 @@ from aigc_server.metrics import Metrics
 from aigc_server.servicers.generation import GenerationServicer
 from aigc_server.servicers.inference import InferenceServicer
 from aigc_server.servicers.model import ModelServicer
+from aigc_server.settings import TraceSettings
+from aigc_server.tracing import Tracing
 
 __all__ = ["GeneratorApp"]
 
@@ -37,7 +41,7 @@ _DRAIN_S = 1.0
 class GeneratorApp:
     """GenerationService, ModelService and GRPCInferenceService over the models of one data directory."""
 
-    def __init__(self, home: Path, limits: GenerationLimits, message_bytes: int) -> None:
+    def __init__(self, home: Path, limits: GenerationLimits, message_bytes: int, trace: TraceSettings) -> None:
         """Build the server; nothing listens before :meth:`start`."""
         # Slow to import, and this process is the one place that serves with it.
         import torch
@@ -47,8 +51,12 @@ class GeneratorApp:
         turnstile = Turnstile(limits.queue)
         pictures = PictureGeneration(self.pool, turnstile, limits)
         room = limits.queue + limits.slots
+        metrics = Metrics("aigc_generator")
+        metrics.depth("pictures", lambda: turnstile.length)
+        metrics.collect(TextEngines(self.pool))
+        self._tracing = Tracing(trace, "generator")
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(Admission(room, 0), Metrics(), _UNARY_DEADLINE_MS)],
+            interceptors=[CallInterceptor(Admission(room, 0), metrics, _UNARY_DEADLINE_MS, tracing=self._tracing)],
             options=[
                 ("grpc.max_receive_message_length", message_bytes),
                 ("grpc.max_send_message_length", message_bytes),
@@ -63,6 +71,7 @@ class GeneratorApp:
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceServicer(self.pool, models), self._server
         )
+        self._server.add_generic_rpc_handlers((page_handler(metrics),))
         self._threads = room
 
     async def start(self, address: str) -> None:
@@ -75,6 +84,7 @@ class GeneratorApp:
         """End the calls and let the models go."""
         await self._server.stop(_DRAIN_S)
         await asyncio.to_thread(self.pool.close)
+        await asyncio.to_thread(self._tracing.close)
 
 
 def _engine(limits: GenerationLimits, generator: Generator) -> TextEngine | None:
