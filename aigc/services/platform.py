@@ -33,6 +33,7 @@ from aigc.services.exposure import Exposure
 from aigc.services.intake import Intake
 from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
+from aigc.services.observer import Observer
 from aigc.services.profiles import Profiles
 from aigc.services.promotions import Promotions
 from aigc.services.recommender import Recommender
@@ -135,6 +136,7 @@ class Platform:
         self.suggestions = Suggestions(store, self.live)
         self._building = threading.Lock()
         self._refusal: CorruptDataError | None = None
+        self.observer = Observer()
         self._watcher: Watcher | None = None
         self.admin = Admin(store, self.live, self.snapshots, self.strategies, self.build, self.problems)
 
@@ -173,6 +175,16 @@ class Platform:
             store.close()
             raise
         return platform
+
+    @property
+    def dropped_answers(self) -> int:
+        """Answers that were given and not kept."""
+        return self._log.dropped if self._log else 0
+
+    def observe(self, observer: Observer) -> None:
+        """Have everything counted by ``observer``."""
+        self.observer = self.recommender.observer = self.behaviour.observer = observer
+        self.store.listen_to_commits(observer.committed)
 
     def build(self) -> Iterator[TrainProgress]:
         """Train and publish a snapshot of what is stored; one at a time.

@@ -90,6 +90,11 @@ class SqlStore:
         """Rows that wait to be written."""
         return self._writer.waiting_rows if self._writer else 0
 
+    def listen_to_commits(self, told: Callable[[int, float], None]) -> None:
+        """Have ``told`` called with the rows and the seconds of each transaction."""
+        if self._writer is not None:
+            self._writer.on_commit = told
+
     # --- items ----------------------------------------------------------------------------------
 
     def upsert_items(self, entries: Sequence[Item]) -> None:

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from aigc.errors import ConflictError
 from aigc.generate.repository import ModelRepository
+from aigc.oip import inference_pb2, inference_pb2_grpc
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.v1 import (
@@ -36,22 +37,26 @@ from aigc.v1 import (
     training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
-from aigc_server.forwarding import Forwarder
+from aigc_server.forwarding import Forwarder, Relay
+from aigc_server.generator_metrics import GeneratorPage
 from aigc_server.generator_process import GeneratorProcess
+from aigc_server.inference.recommender import RecommenderModel
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
-from aigc_server.metrics import Metrics
+from aigc_server.metrics import Metrics, PlatformMetrics
 from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
+from aigc_server.servicers.inference_front import InferenceFrontServicer
 from aigc_server.servicers.profile import ProfileServicer
 from aigc_server.servicers.promotion import PromotionServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
 from aigc_server.studio import RemoteStudio
+from aigc_server.tracing import Tracing
 
 __all__ = ["SERVICES", "App", "open_platform"]
 
@@ -62,6 +67,7 @@ SERVICES = tuple(
         (catalog_service_pb2, "CatalogService"),
         (creation_service_pb2, "CreationService"),
         (event_service_pb2, "EventService"),
+        (inference_pb2, "GRPCInferenceService"),
         (profile_service_pb2, "ProfileService"),
         (promotion_service_pb2, "PromotionService"),
         (recommendation_service_pb2, "RecommendationService"),
@@ -109,13 +115,24 @@ class App:
         self._generation_settings = settings.generation
         self.platform = platform
         self.metrics = Metrics()
+        self.tracing = Tracing(settings.trace, "engine")
+        platform.observe(PlatformMetrics(self.metrics))
         self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
         # The type stubs of the health package do not know its aio half.
         self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self.port = 0
         self.metrics_port = 0
+        self._ready = False
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(self.admission, self.metrics, self.settings.default_deadline_ms)],
+            interceptors=[
+                CallInterceptor(
+                    self.admission,
+                    self.metrics,
+                    self.settings.default_deadline_ms,
+                    tracing=self.tracing,
+                    slow_ms=settings.log.slow_ms,
+                )
+            ],
             options=[
                 ("grpc.max_receive_message_length", self.settings.max_message_bytes),
                 ("grpc.max_send_message_length", self.settings.max_message_bytes),
@@ -124,7 +141,11 @@ class App:
             ],
         )
         self.generator = GeneratorProcess(
-            platform.home, settings.generation, self.settings.max_message_bytes, self._generator_changed
+            platform.home,
+            settings.generation,
+            self.settings.max_message_bytes,
+            self._generator_changed,
+            settings.trace,
         )
         self._loop = asyncio.get_running_loop()
         repository = ModelRepository(platform.home / "models")
@@ -162,6 +183,7 @@ class App:
         await self._server.start()
         for name in ("", *SERVICES):
             await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._ready = True
         await self._generator_changed(self._generation_settings.enabled)
         if (self.platform.home / "models").is_dir():
             # The first call need not wait for it.
@@ -169,6 +191,7 @@ class App:
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
+        self._ready = False
         await self.health.enter_graceful_shutdown()
         # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
         await asyncio.gather(
@@ -177,6 +200,7 @@ class App:
         self.studio.close()
         await self.generator.close()
         self.metrics.close()
+        await asyncio.to_thread(self.tracing.close)
         await asyncio.to_thread(self.platform.close)
 
     def _register(self) -> None:
@@ -198,7 +222,11 @@ class App:
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        server.add_generic_rpc_handlers((Forwarder(GENERATED, self.generator.connect, "generator process"),))
+        relay = Relay(self.generator.connect, "generator process", self.tracing.carried)
+        server.add_generic_rpc_handlers((Forwarder(GENERATED, relay),))
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceFrontServicer(RecommenderModel(platform.recommender), relay, lambda: self._ready), server
+        )
         names = (
             *SERVICES,
             *(s.full_name for s in GENERATED),
@@ -206,12 +234,18 @@ class App:
             reflection.SERVICE_NAME,
         )
         reflection.enable_server_reflection(names, server)
-        self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
-        self.metrics.gauge(
-            "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
-        )
-        self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
-        self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+        self._count()
+
+    def _count(self) -> None:
+        metrics, platform = self.metrics, self.platform
+        metrics.gauge("calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
+        metrics.depth("calls", lambda: self.admission.waiting)
+        metrics.depth("store_rows", lambda: platform.store.waiting_rows)
+        metrics.gauge("store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows)
+        metrics.gauge("answers_dropped", "Answers given and not logged", lambda: platform.dropped_answers)
+        metrics.gauge("generator_starts", "Starts of the generator process", lambda: self.generator.starts)
+        metrics.gauge("snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+        metrics.collect(GeneratorPage(lambda: self.generator.address))
 
     def _generator_address(self) -> str:
         """For threads: where the generator listens, once it does."""
