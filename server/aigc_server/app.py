@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from aigc.errors import ConflictError
+from aigc.errors import ConflictError, UnavailableError
 from aigc.generate.repository import ModelRepository
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
@@ -89,6 +89,7 @@ def open_platform(
             serving=serving,
             verify=settings.snapshots.verify,
             training=settings.training,
+            background=settings.creation,
         ),
     )
 
@@ -120,6 +121,7 @@ class App:
             platform.home, settings.generation, self.settings.max_message_bytes, self._generator_changed
         )
         self._loop = asyncio.get_running_loop()
+        self._connecting: set[Future[object]] = set()
         repository = ModelRepository(platform.home / "models")
         self.studio = RemoteStudio(repository, self._generator_address, self.settings.max_message_bytes)
         if settings.generation.enabled:
@@ -158,15 +160,20 @@ class App:
         if (self.platform.home / "models").is_dir():
             # The first call need not wait for it.
             self.generator.start()
+        self.platform.background.start()
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
+        self.platform.background.stop()
         await self.health.enter_graceful_shutdown()
         # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
         await asyncio.gather(
             asyncio.to_thread(self.platform.training.close), self._server.stop(self.settings.drain_ms / 1000)
         )
+        # Who waits for the generator, such as what is made in the background, is told at once.
         self.studio.close()
+        for future in tuple(self._connecting):
+            future.cancel()
         await self.generator.close()
         self.metrics.close()
         await asyncio.to_thread(self.platform.close)
@@ -177,7 +184,7 @@ class App:
             CatalogServicer(platform.catalog, platform.intake), server
         )
         creation_service_pb2_grpc.add_CreationServiceServicer_to_server(
-            CreationServicer(platform.creator, platform.suggestions), server
+            CreationServicer(platform.creator, platform.suggestions, platform.background, platform.foreground), server
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
@@ -187,7 +194,9 @@ class App:
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        server.add_generic_rpc_handlers((Forwarder(GENERATED, self.generator.connect, "generator process"),))
+        server.add_generic_rpc_handlers(
+            (Forwarder(GENERATED, self.generator.connect, "generator process", platform.foreground.call),)
+        )
         names = (
             *SERVICES,
             *(s.full_name for s in GENERATED),
@@ -200,11 +209,33 @@ class App:
             "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
         )
         self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
+        self._count_background()
         self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+
+    def _count_background(self) -> None:
+        status = self.platform.background.status
+        for name, text, read in (
+            (
+                "attempts",
+                "Users for whom something was generated, or tried, between requests",
+                lambda: status().attempts,
+            ),
+            ("admitted", "Items generated between requests", lambda: status().admitted),
+            ("refused", "Candidates made between requests that a gate refused", lambda: status().refused),
+            ("seconds", "Time spent on generating between requests", lambda: status().seconds),
+        ):
+            self.metrics.count(f"aigc_background_{name}", text, read)
 
     def _generator_address(self) -> str:
         """For threads: where the generator listens, once it does."""
-        asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop).result()
+        future: Future[object] = asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop)
+        self._connecting.add(future)
+        try:
+            future.result()
+        except CancelledError:
+            raise UnavailableError("the server is ending", reason="SERVER_ENDING") from None
+        finally:
+            self._connecting.discard(future)
         return self.generator.address
 
     async def _generator_changed(self, serves: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -38,8 +39,21 @@ class RelayedError(Exception):
 class Forwarder(_Base):
     """Stands in for services that live elsewhere; requests and replies stay bytes."""
 
-    def __init__(self, services: tuple[ServiceDescriptor, ...], connect: Connect, where: str) -> None:
-        """Args: services: which; connect: gives a channel to where they are; where: its name, for errors."""
+    def __init__(
+        self,
+        services: tuple[ServiceDescriptor, ...],
+        connect: Connect,
+        where: str,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            services: Which.
+            connect: Gives a channel to where they are.
+            where: Its name, for errors.
+            around: Entered for the length of each call.
+        """
         self._methods = {
             f"/{service.full_name}/{method.name}": method.server_streaming
             for service in services
@@ -47,6 +61,7 @@ class Forwarder(_Base):
         }
         self._connect = connect
         self._where = where
+        self._around = around
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a method, None for one that is not ours."""
@@ -55,24 +70,28 @@ class Forwarder(_Base):
             return None
 
         async def unary(request: bytes, context: Any) -> bytes:
-            channel: Any = await self._connect()
-            call = channel.unary_unary(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
-            try:
-                return cast(bytes, await call)
-            except grpc.aio.AioRpcError as error:
-                raise self._translated(error) from error
+            with self._around():
+                channel: Any = await self._connect()
+                left, metadata = context.time_remaining(), _passed_on(context)
+                call = channel.unary_unary(method)(request, timeout=left, metadata=metadata)
+                try:
+                    return cast(bytes, await call)
+                except grpc.aio.AioRpcError as error:
+                    raise self._translated(error) from error
 
         async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
-            channel: Any = await self._connect()
-            call = channel.unary_stream(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
-            try:
-                async for response in call:
-                    yield response
-            except grpc.aio.AioRpcError as error:
-                raise self._translated(error) from error
-            finally:
-                # Nothing happens to a call that is over.
-                call.cancel()
+            with self._around():
+                channel: Any = await self._connect()
+                left, metadata = context.time_remaining(), _passed_on(context)
+                call = channel.unary_stream(method)(request, timeout=left, metadata=metadata)
+                try:
+                    async for response in call:
+                        yield response
+                except grpc.aio.AioRpcError as error:
+                    raise self._translated(error) from error
+                finally:
+                    # Nothing happens to a call that is over.
+                    call.cancel()
 
         if self._methods[method]:
             return grpc.unary_stream_rpc_method_handler(stream)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from aigc.errors import ConflictError
 
 __all__ = ["Metrics"]
 
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class _Count(Collector):
+    """A counter that is kept elsewhere."""
+
+    def __init__(self, name: str, text: str, read: Callable[[], float]) -> None:
+        self._name, self._text, self._read = name, text, read
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._text, value=self._read())
 
 
 class Metrics:
@@ -30,6 +42,10 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A figure that is read when the page is."""
         Gauge(name, text, registry=self.registry).set_function(read)
+
+    def count(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A figure that only rises, read when the page is; ``_total`` is added to its name."""
+        self.registry.register(_Count(name, text, read))
 
     def observe(self, method: str, code: str, reason: str, seconds: float) -> None:
         """Count one call."""
