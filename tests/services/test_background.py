@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aigc.entities import Creation, Event, Item, ItemContent, Preferences
+from aigc.entities import Creation, Event, Preferences
 from aigc.errors import InvalidInputError
-from aigc.generate.gan_generator import GanGenerator
-from aigc.generate.gan_options import GanOptions
-from aigc.generate.gan_task import GanTask
-from aigc.generate.repository import ModelRepository
-from aigc.prepare.picture import encode_png
 from aigc.recommend.request import RecommendRequest
 from aigc.services.active_users import ActiveUsers
 from aigc.services.background import Background
@@ -24,51 +19,17 @@ from aigc.services.platform import Platform
 from aigc.store.base import EventBatch
 from aigc_server.app import open_platform
 from aigc_server.settings import Settings
-from tests.generate.test_gan import strokes
 from tests.services.local_studio import LocalStudio
+from tests.services.stroke_home import THIN, make_stroke_home
 
-THIN = """
-max_generated_share = 0.5
-[[sources]]
-kind = "item_item"
-model = "content"
-[[sources]]
-kind = "popular"
-fallback = true
-[generate]
-enabled = true
-background = true
-least_relevance = 1.0
-least_quality = 0.0
-duplicate_distance = 0.0
-candidates = 2
-"""
 RICH = THIN.replace("least_relevance = 1.0", "least_relevance = 0.0\nleast_coverage = 0.0\nenough_items = 1")
 HOUR_S = 3600.0
 
 
 @pytest.fixture(scope="module")
 def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Strokes as a catalogue and a GAN of them that was never trained."""
     home = tmp_path_factory.mktemp("background")
-    data = strokes(40, 0)
-    task = GanTask(data, data, GanOptions(channels=(16, 16), latent_size=8, batch_size=8, patch=1))
-    ModelRepository(home / "models").add("strokes", GanGenerator.from_task(task, task.modules))
-    platform = open_platform(Settings(), home)
-    platform.catalog.upsert(
-        [
-            Item(
-                f"stroke-{i}",
-                kind="image",
-                title=f"{data.classes[label]} {i}",
-                categories=(data.classes[label],),
-                content=ItemContent("image/png", encode_png(pixels)),
-            )
-            for i, (pixels, label) in enumerate(zip(data.pixels, data.labels.tolist(), strict=True))
-        ]
-    )
-    assert [step.snapshot_id for step in platform.build()][-1]
-    platform.close()
+    make_stroke_home(home)
     return home
 
 
