@@ -122,6 +122,7 @@ class App:
         )
         self._loop = asyncio.get_running_loop()
         self._connecting: set[Future[object]] = set()
+        self._ending = False
         repository = ModelRepository(platform.home / "models")
         self.studio = RemoteStudio(repository, self._generator_address, self.settings.max_message_bytes)
         if settings.generation.enabled:
@@ -171,6 +172,7 @@ class App:
             asyncio.to_thread(self.platform.training.close), self._server.stop(self.settings.drain_ms / 1000)
         )
         # Who waits for the generator, such as what is made in the background, is told at once.
+        self._ending = True
         self.studio.close()
         for future in tuple(self._connecting):
             future.cancel()
@@ -230,6 +232,9 @@ class App:
         """For threads: where the generator listens, once it does."""
         future: Future[object] = asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop)
         self._connecting.add(future)
+        if self._ending:
+            # Perhaps too late for the one who ends the server to see it.
+            future.cancel()
         try:
             future.result()
         except CancelledError:
