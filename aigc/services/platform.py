@@ -113,7 +113,7 @@ class Platform:
             explorer,
             LearningPaths(store, options.weights),
         )
-        self.training = Training(home, options.url(home), options.training)
+        self.training = Training(home, options.url(home), options.training, options.weights.by_type)
         self.creator = Creator(
             store,
             self.live,
