@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,28 @@ def test_a_gap_of_an_active_user_is_filled_before_the_user_asks(world: World) ->
     assert status.items_left == 58
     shown = world.platform.recommender.recommend(RecommendRequest(user_id="ann", n=20))
     assert {c.item_id for c in world.made()} & {i.item_id for i in shown.items}
+
+
+def test_a_deleted_or_hidden_creation_is_tried_no_more_and_the_others_are(world: World) -> None:
+    world.strategy(THIN.replace("enabled = true", "enabled = true\nexplore_slots = 1").replace('"popular"', '"fresh"'))
+    world.background = world.worker(items=4)
+    world.likes("ann")
+    world.background.step()
+    gone, hidden, *left = [c.item_id for c in world.made("ann")]
+    platform = world.platform
+    platform.catalog.delete([gone])
+    platform.catalog.update(replace(platform.catalog.get([hidden])[0], hidden=True), ["hidden"])
+    shown = set()
+    for n in range(20):
+        answer = platform.recommender.recommend(RecommendRequest(user_id="ann", n=4, deny=(f"none-{n}",)))
+        shown |= {i.item_id for i in answer.items if i.generated}
+    assert shown
+    assert shown <= set(left)
+    record = platform.creator.get(gone)
+    assert (record.item_id, record.state) == (gone, "admitted")
+    same, item = platform.creator.regenerate(gone)
+    assert same, "a record makes its item again, though it was deleted"
+    assert item.id == gone
 
 
 def test_a_gap_is_filled_once_until_the_profile_changes(world: World) -> None:
