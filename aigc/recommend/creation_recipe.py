@@ -16,6 +16,7 @@ class CreationRecipe:
 
     Attributes:
         enabled: May anything be generated for this strategy's users?
+        background: May the server generate for them between requests too (see ``[creation]`` of the settings)?
         models: References of generators, ``digits`` or ``poems@champion``; empty for every model that can.
         adventure: From 0, near what the user likes, to 1, far from it.
         least_events: Events below which a profile says too little to generate for.
@@ -42,6 +43,7 @@ class CreationRecipe:
     """
 
     enabled: bool = False
+    background: bool = False
     models: str = ""
     adventure: float = 0.3
     least_events: int = 3

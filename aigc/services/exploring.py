@@ -57,6 +57,12 @@ class Explorer:
         fresh = self._exposure.fresh() if slots and request.personalised and not filtered else {}
         if not fresh:
             return tuple(ranked), {}
+        # What was deleted or hidden since is tried no more.
+        place = {i: row for i in fresh if (row := serving.state.item_row(i)) >= 0}
+        visible = serving.state.visible(np.array(list(place.values()), np.uint32))
+        fresh = {i: fresh[i] for i, shown in zip(place, visible.tolist(), strict=True) if shown}
+        if not fresh:
+            return tuple(ranked), {}
         vectors, present = self._live.engine.user_vectors([request.user_id])
         near = serving.embeddings(list(fresh))
         if not present[0] or vectors.shape[1] != near.shape[1]:

@@ -25,11 +25,14 @@ from aigc.recommend.train import TrainProgress, train
 from aigc.recommend.train_options import TrainOptions
 from aigc.services.admin import Admin
 from aigc.services.answer_log import AnswerLog
+from aigc.services.background import Background
+from aigc.services.background_options import BackgroundOptions
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
 from aigc.services.creation import Creator
 from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
+from aigc.services.foreground import Foreground
 from aigc.services.intake import Intake
 from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
@@ -66,6 +69,7 @@ class PlatformOptions:
         read_only: Open beside a running server; every write is refused.
         verify: Compare the snapshot's files with their checksums before serving.
         training: What training jobs may use.
+        background: What may be generated between requests.
         serving: False opens for writing alone, as an import needs it: nothing is loaded, nothing can be asked.
     """
 
@@ -81,6 +85,7 @@ class PlatformOptions:
     read_only: bool = False
     verify: bool = True
     training: TrainingLimits = field(default_factory=TrainingLimits)
+    background: BackgroundOptions = field(default_factory=BackgroundOptions)
     serving: bool = True
 
     def url(self, home: Path) -> str:
@@ -117,7 +122,7 @@ class Platform:
             explorer,
             LearningPaths(store, options.weights),
         )
-        self.training = Training(home, options.url(home), options.training)
+        self.training = Training(home, options.url(home), options.training, options.weights.by_type)
         self.promotions = Promotions(
             ModelRepository(home / "models"), store.creations, options.promotion, options.rewards
         )
@@ -134,6 +139,10 @@ class Platform:
             self.promotions.work,
         )
         self.suggestions = Suggestions(store, self.live)
+        self.foreground = Foreground()
+        self.background = Background(
+            store, self.creator, self.strategies, options.weights, self.foreground, options.background
+        )
         self._building = threading.Lock()
         self._refusal: CorruptDataError | None = None
         self.observer = Observer()
@@ -219,6 +228,7 @@ class Platform:
 
     def close(self) -> None:
         """Finish what is queued, let a job in training stop where it is, and release the store."""
+        self.background.close()
         self.training.close()
         if self._watcher is not None:
             self._watcher.close()
@@ -258,6 +268,7 @@ class Platform:
     def _on_events(self, batch: EventBatch) -> None:
         self.live.apply_events(batch)
         self._learn(batch)
+        self.background.note(batch)
 
     def _learn(self, batch: EventBatch) -> None:
         weights = self.options.weights.weigh(batch.types, batch.values).tolist()

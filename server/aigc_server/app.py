@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from aigc.errors import ConflictError
+from aigc.errors import ConflictError, UnavailableError
 from aigc.generate.repository import ModelRepository
 from aigc.oip import inference_pb2, inference_pb2_grpc
 from aigc.profiles.weights import EventWeights
@@ -102,6 +102,7 @@ def open_platform(
             serving=serving,
             verify=settings.snapshots.verify,
             training=settings.training,
+            background=settings.creation,
         ),
     )
 
@@ -148,6 +149,8 @@ class App:
             settings.trace,
         )
         self._loop = asyncio.get_running_loop()
+        self._connecting: set[Future[object]] = set()
+        self._ending = False
         repository = ModelRepository(platform.home / "models")
         self.studio = RemoteStudio(repository, self._generator_address, self.settings.max_message_bytes)
         if settings.generation.enabled:
@@ -188,16 +191,22 @@ class App:
         if (self.platform.home / "models").is_dir():
             # The first call need not wait for it.
             self.generator.start()
+        self.platform.background.start()
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
         self._ready = False
+        self.platform.background.stop()
         await self.health.enter_graceful_shutdown()
         # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
         await asyncio.gather(
             asyncio.to_thread(self.platform.training.close), self._server.stop(self.settings.drain_ms / 1000)
         )
+        # Who waits for the generator, such as what is made in the background, is told at once.
+        self._ending = True
         self.studio.close()
+        for future in tuple(self._connecting):
+            future.cancel()
         await self.generator.close()
         self.metrics.close()
         await asyncio.to_thread(self.tracing.close)
@@ -209,7 +218,7 @@ class App:
             CatalogServicer(platform.catalog, platform.intake), server
         )
         creation_service_pb2_grpc.add_CreationServiceServicer_to_server(
-            CreationServicer(platform.creator, platform.suggestions), server
+            CreationServicer(platform.creator, platform.suggestions, platform.background, platform.foreground), server
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
@@ -222,7 +231,7 @@ class App:
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        relay = Relay(self.generator.connect, "generator process", self.tracing.carried)
+        relay = Relay(self.generator.connect, "generator process", self.tracing.carried, platform.foreground.call)
         server.add_generic_rpc_handlers((Forwarder(GENERATED, relay),))
         inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
             InferenceFrontServicer(RecommenderModel(platform.recommender), relay, lambda: self._ready), server
@@ -246,10 +255,35 @@ class App:
         metrics.gauge("generator_starts", "Starts of the generator process", lambda: self.generator.starts)
         metrics.gauge("snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
         metrics.collect(GeneratorPage(lambda: self.generator.address))
+        self._count_background()
+
+    def _count_background(self) -> None:
+        status = self.platform.background.status
+        for name, text, read in (
+            (
+                "attempts",
+                "Users for whom something was generated, or tried, between requests",
+                lambda: status().attempts,
+            ),
+            ("admitted", "Items generated between requests", lambda: status().admitted),
+            ("refused", "Candidates made between requests that a gate refused", lambda: status().refused),
+            ("seconds", "Time spent on generating between requests", lambda: status().seconds),
+        ):
+            self.metrics.count(f"background_{name}", text, read)
 
     def _generator_address(self) -> str:
         """For threads: where the generator listens, once it does."""
-        asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop).result()
+        future: Future[object] = asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop)
+        self._connecting.add(future)
+        if self._ending:
+            # Perhaps too late for the one who ends the server to see it.
+            future.cancel()
+        try:
+            future.result()
+        except CancelledError:
+            raise UnavailableError("the server is ending", reason="SERVER_ENDING") from None
+        finally:
+            self._connecting.discard(future)
         return self.generator.address
 
     async def _generator_changed(self, serves: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -45,43 +46,59 @@ class Relay:
     UnavailableError says so.
     """
 
-    def __init__(self, connect: Connect, where: str, carried: Carried = lambda metadata: metadata) -> None:
-        """Args: connect: gives a channel to the process; where: its name, for errors; carried: adds to metadata."""
+    def __init__(
+        self,
+        connect: Connect,
+        where: str,
+        carried: Carried = lambda metadata: metadata,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            connect: Gives a channel to the process.
+            where: Its name, for errors.
+            carried: Adds to metadata.
+            around: Entered for the length of each call.
+        """
         self._connect = connect
         self._where = where
         self._carried = carried
+        self._around = around
 
     async def unary(self, method: str, request: bytes, context: Any) -> bytes:
         """One reply."""
-        channel: Any = await self._connect()
-        call = channel.unary_unary(method)(
-            request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
-        )
-        try:
-            return cast(bytes, await call)
-        except grpc.aio.AioRpcError as error:
-            raise self._translated(error) from error
-        except asyncio.CancelledError as error:
-            self._tell_end(error)
-            raise
+        with self._around():
+            channel: Any = await self._connect()
+            call = channel.unary_unary(method)(
+                request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
+            )
+            try:
+                return cast(bytes, await call)
+            except grpc.aio.AioRpcError as error:
+                raise self._translated(error) from error
+            except asyncio.CancelledError as error:
+                self._tell_end(error)
+                raise
 
     async def stream(self, method: str, request: bytes, context: Any) -> AsyncIterator[bytes]:
         """Replies as they come."""
-        channel: Any = await self._connect()
-        call = channel.unary_stream(method)(
-            request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
-        )
-        try:
-            async for response in call:
-                yield response
-        except grpc.aio.AioRpcError as error:
-            raise self._translated(error) from error
-        except asyncio.CancelledError as error:
-            self._tell_end(error)
-            raise
-        finally:
-            # Nothing happens to a call that is over.
-            call.cancel()
+        with self._around():
+            channel: Any = await self._connect()
+            call = channel.unary_stream(method)(
+                request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
+            )
+            try:
+                async for response in call:
+                    yield response
+            except grpc.aio.AioRpcError as error:
+                raise self._translated(error) from error
+            except asyncio.CancelledError as error:
+                self._tell_end(error)
+                raise
+            finally:
+                # Nothing happens to a call that is over.
+                call.cancel()
 
     def _translated(self, error: grpc.aio.AioRpcError) -> Exception:
         answered = _DETAILS in dict(cast(Any, error.trailing_metadata() or ()))

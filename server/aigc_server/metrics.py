@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from aigc.errors import ConflictError
@@ -15,6 +16,16 @@ __all__ = ["Metrics", "PlatformMetrics"]
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _SHORT = (0.00005, 0.0001, 0.0002, *_BUCKETS[:-3])
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+
+class _Count(Collector):
+    """A counter that is kept elsewhere."""
+
+    def __init__(self, name: str, text: str, read: Callable[[], float]) -> None:
+        self._name, self._text, self._read = name, text, read
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._text, value=self._read())
 
 
 class Metrics:
@@ -43,6 +54,10 @@ class Metrics:
     def depth(self, queue: str, read: Callable[[], float]) -> None:
         """How much waits in a queue, read when the page is."""
         self._depth.labels(queue).set_function(read)
+
+    def count(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A figure that only rises, read when the page is; ``_total`` is added to its name."""
+        self.registry.register(_Count(f"{self._prefix}_{name}", text, read))
 
     def collect(self, collector: Collector) -> None:
         """Show what a collector gives, too."""

@@ -16,6 +16,7 @@ from aigc.option_tree import build_options, check_known, put_value
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import DEFAULT_WEIGHTS
 from aigc.recommend.train_options import TrainOptions
+from aigc.services.background_options import BackgroundOptions
 from aigc.services.generation_limits import GenerationLimits
 from aigc.services.limits import Limits
 from aigc.services.training_limits import TrainingLimits
@@ -181,6 +182,7 @@ class Settings:
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
     generation: GenerationLimits = field(default_factory=GenerationLimits)
+    creation: BackgroundOptions = field(default_factory=BackgroundOptions)
     training: TrainingLimits = field(default_factory=TrainingLimits)
     promotion: PromotionOptions = field(default_factory=PromotionOptions)
     rewards: RewardOptions = field(default_factory=RewardOptions)
