@@ -10,9 +10,12 @@ from pathlib import Path
 
 from aigc.creation.arms import Arms
 from aigc.creation.bandit.generation_arm import GenerationArm
+from aigc.creation.bandit.rewards import RewardOptions
+from aigc.creation.promotion import PromotionOptions
 from aigc.entities import Creation
 from aigc.errors import ConflictError, CorruptDataError
 from aigc.features.base import Encoder
+from aigc.generate.repository import ModelRepository
 from aigc.index.snapshot import SnapshotFolder
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import EventWeights
@@ -33,7 +36,9 @@ from aigc.services.foreground import Foreground
 from aigc.services.intake import Intake
 from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
+from aigc.services.observer import Observer
 from aigc.services.profiles import Profiles
+from aigc.services.promotions import Promotions
 from aigc.services.recommender import Recommender
 from aigc.services.suggestion import Suggestions
 from aigc.services.training import Training
@@ -57,6 +62,8 @@ class PlatformOptions:
         train: What a build trains.
         limits: What a call may hold.
         prepare: The steps that items and events go through.
+        promotion: How cautiously a new version of a model becomes champion.
+        rewards: How events on what was made become rewards of its version.
         keep_snapshots: Snapshots left on disk after a build.
         poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
         read_only: Open beside a running server; every write is refused.
@@ -71,6 +78,8 @@ class PlatformOptions:
     train: TrainOptions = field(default_factory=TrainOptions)
     limits: Limits = field(default_factory=Limits)
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
+    promotion: PromotionOptions = field(default_factory=PromotionOptions)
+    rewards: RewardOptions = field(default_factory=RewardOptions)
     keep_snapshots: int = 3
     poll_ms: int = 0
     read_only: bool = False
@@ -114,6 +123,9 @@ class Platform:
             LearningPaths(store, options.weights),
         )
         self.training = Training(home, options.url(home), options.training, options.weights.by_type)
+        self.promotions = Promotions(
+            ModelRepository(home / "models"), store.creations, options.promotion, options.rewards
+        )
         self.creator = Creator(
             store,
             self.live,
@@ -124,6 +136,7 @@ class Platform:
             self.arms,
             self.tried,
             self.exposure,
+            self.promotions.work,
         )
         self.suggestions = Suggestions(store, self.live)
         self.foreground = Foreground()
@@ -132,6 +145,7 @@ class Platform:
         )
         self._building = threading.Lock()
         self._refusal: CorruptDataError | None = None
+        self.observer = Observer()
         self._watcher: Watcher | None = None
         self.admin = Admin(store, self.live, self.snapshots, self.strategies, self.build, self.problems)
 
@@ -156,8 +170,11 @@ class Platform:
             if not options.read_only:
                 store.on_events = platform._on_events
             platform._serve_newest()
+            if not options.read_only:
+                platform.promotions.start()
             platform._remember_creations()
             if not options.read_only:
+                platform.promotions.watch()
                 platform.training.start()
             if options.poll_ms:
                 platform._watcher = Watcher(
@@ -167,6 +184,16 @@ class Platform:
             store.close()
             raise
         return platform
+
+    @property
+    def dropped_answers(self) -> int:
+        """Answers that were given and not kept."""
+        return self._log.dropped if self._log else 0
+
+    def observe(self, observer: Observer) -> None:
+        """Have everything counted by ``observer``."""
+        self.observer = self.recommender.observer = self.behaviour.observer = observer
+        self.store.listen_to_commits(observer.committed)
 
     def build(self) -> Iterator[TrainProgress]:
         """Train and publish a snapshot of what is stored; one at a time.
@@ -192,7 +219,12 @@ class Platform:
     def problems(self) -> tuple[str, ...]:
         """What an operator should look at, each in one sentence."""
         refused = (str(self._refusal),) if self._refusal else ()
-        return refused + (self._watcher.problems() if self._watcher else ()) + self.training.problems
+        return (
+            refused
+            + (self._watcher.problems() if self._watcher else ())
+            + self.training.problems
+            + self.promotions.problems
+        )
 
     def close(self) -> None:
         """Finish what is queued, let a job in training stop where it is, and release the store."""
@@ -200,6 +232,7 @@ class Platform:
         self.training.close()
         if self._watcher is not None:
             self._watcher.close()
+        self.promotions.close()
         if self._log is not None:
             self._log.close()
         self.store.close()
@@ -209,7 +242,6 @@ class Platform:
         name = self.options.train.text_encoder
         if not name:
             return None
-        from aigc.generate.repository import ModelRepository
         from aigc.generate.text_encoder import ModelTextEncoder
 
         repository = ModelRepository(self.home / "models")
@@ -242,6 +274,7 @@ class Platform:
         weights = self.options.weights.weigh(batch.types, batch.values).tolist()
         self.arms.learn(batch.item_ids, weights)
         self.tried.learn(batch.item_ids, weights)
+        self.promotions.work.learn(batch.item_ids, batch.user_ids, weights, batch.times_ms.tolist())
 
     def _remember_creations(self) -> None:
         """What became of what was generated, rebuilt from the records and the events."""

@@ -25,6 +25,7 @@ from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
 from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
+from aigc.services.observer import Observer
 
 __all__ = ["Recommender"]
 
@@ -61,6 +62,7 @@ class Recommender:
         self._explorer = explorer
         self._paths = paths
         self._similar_plan = SIMILAR.plan()
+        self.observer = Observer()
 
     def recommend(self, request: RecommendRequest) -> Recommendation:
         """One answer.
@@ -171,13 +173,16 @@ class Recommender:
             requests = [
                 replace(r, deny=(*r.deny, *self._paths.blocked(r.user_id, strategy.learning))) for r in requests
             ]
+        began = time.perf_counter()
         queries = self._queries(serving, requests, choice, now_ms)
         wanted = sum(request.n for request in requests)
         room = self._exposure.room(strategy.generate.share_over_time, strategy.generate.share_hours, max(1, wanted))
         cap = min(strategy.max_generated_share, room)
         if cap < strategy.max_generated_share:
             plan = replace(strategy, max_generated_share=cap).plan()
+        asked = time.perf_counter()
         results = self._live.engine.recommend(queries, plan)
+        found = time.perf_counter()
         answers = []
         for i, request in enumerate(requests):
             answer_id = secrets.token_hex(12)
@@ -199,6 +204,12 @@ class Recommender:
             if log and self._log is not None:
                 self._log.add(answer, now_ms, tried)
             answers.append(answer)
+        self.observer.answered(
+            len(answers),
+            {"vectors": asked - began, "engine": found - asked, "assemble": time.perf_counter() - found},
+            sum(len(answer.items) for answer in answers),
+            sum(item.generated for answer in answers for item in answer.items),
+        )
         return answers
 
     def _queries(

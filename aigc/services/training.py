@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 _PAGE, _MOST = 100, 1000
 _WRITE_S = 1.0
 _END_S = 60.0
-_CANCEL_S = 30.0
+_CANCEL_S = 20.0
 _REQUEST_ID = 256
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,11 @@ __all__ = ["SqlStore", "open_store"]
 
 _IDS = 5000
 _EVENT_COLUMNS = ("seq", "id", "user_id", "item_id", "type", "time_ms", "value", "recommendation_id", "text")
-_INSERT_EVENTS = f"INSERT INTO events ({', '.join(_EVENT_COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608
+_INSERT_EVENT = f"INSERT INTO events ({', '.join(_EVENT_COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608
+# SQLite gives the interpreter back once a statement, and gets it only when a busy thread lets go: a statement for many
+# rows lets the next rows be read meanwhile.
+_ROWS = 500
+_INSERT_ROWS = _INSERT_EVENT + ",(?,?,?,?,?,?,?,?,?)" * (_ROWS - 1)
 
 
 def open_store(url: str, *, read_only: bool = False) -> SqlStore:
@@ -85,6 +89,11 @@ class SqlStore:
     def waiting_rows(self) -> int:
         """Rows that wait to be written."""
         return self._writer.waiting_rows if self._writer else 0
+
+    def listen_to_commits(self, told: Callable[[int, float], None]) -> None:
+        """Have ``told`` called with the rows and the seconds of each transaction."""
+        if self._writer is not None:
+            self._writer.on_commit = told
 
     # --- items ----------------------------------------------------------------------------------
 
@@ -401,7 +410,11 @@ class SqlStore:
             for seq, e in enumerate(fresh, first)
         ]
         if self._sqlite:
-            connection.exec_driver_sql(_INSERT_EVENTS, values)
+            whole = len(values) - len(values) % _ROWS
+            for start in range(0, whole, _ROWS):
+                connection.exec_driver_sql(_INSERT_ROWS, tuple(chain.from_iterable(values[start : start + _ROWS])))
+            if whole < len(values):
+                connection.exec_driver_sql(_INSERT_EVENT, values[whole:])
         else:
             connection.execute(insert(events), [dict(zip(_EVENT_COLUMNS, v, strict=True)) for v in values])
         return is_new, rows.event_batch(range(first, first + len(fresh)), fresh)

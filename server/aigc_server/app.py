@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from aigc.errors import ConflictError, UnavailableError
 from aigc.generate.repository import ModelRepository
+from aigc.oip import inference_pb2, inference_pb2_grpc
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.v1 import (
@@ -28,26 +29,34 @@ from aigc.v1 import (
     model_service_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
     training_service_pb2,
     training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
-from aigc_server.forwarding import Forwarder
+from aigc_server.forwarding import Forwarder, Relay
+from aigc_server.generator_metrics import GeneratorPage
 from aigc_server.generator_process import GeneratorProcess
+from aigc_server.inference.recommender import RecommenderModel
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
-from aigc_server.metrics import Metrics
+from aigc_server.metrics import Metrics, PlatformMetrics
+from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
+from aigc_server.servicers.inference_front import InferenceFrontServicer
 from aigc_server.servicers.profile import ProfileServicer
+from aigc_server.servicers.promotion import PromotionServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
 from aigc_server.studio import RemoteStudio
+from aigc_server.tracing import Tracing
 
 __all__ = ["SERVICES", "App", "open_platform"]
 
@@ -58,7 +67,9 @@ SERVICES = tuple(
         (catalog_service_pb2, "CatalogService"),
         (creation_service_pb2, "CreationService"),
         (event_service_pb2, "EventService"),
+        (inference_pb2, "GRPCInferenceService"),
         (profile_service_pb2, "ProfileService"),
+        (promotion_service_pb2, "PromotionService"),
         (recommendation_service_pb2, "RecommendationService"),
         (training_service_pb2, "TrainingService"),
     )
@@ -83,6 +94,8 @@ def open_platform(
             train=settings.train,
             limits=settings.limits,
             prepare=settings.prepare,
+            promotion=settings.promotion,
+            rewards=settings.rewards,
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
@@ -103,13 +116,24 @@ class App:
         self._generation_settings = settings.generation
         self.platform = platform
         self.metrics = Metrics()
+        self.tracing = Tracing(settings.trace, "engine")
+        platform.observe(PlatformMetrics(self.metrics))
         self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
         # The type stubs of the health package do not know its aio half.
         self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self.port = 0
         self.metrics_port = 0
+        self._ready = False
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(self.admission, self.metrics, self.settings.default_deadline_ms)],
+            interceptors=[
+                CallInterceptor(
+                    self.admission,
+                    self.metrics,
+                    self.settings.default_deadline_ms,
+                    tracing=self.tracing,
+                    slow_ms=settings.log.slow_ms,
+                )
+            ],
             options=[
                 ("grpc.max_receive_message_length", self.settings.max_message_bytes),
                 ("grpc.max_send_message_length", self.settings.max_message_bytes),
@@ -118,7 +142,11 @@ class App:
             ],
         )
         self.generator = GeneratorProcess(
-            platform.home, settings.generation, self.settings.max_message_bytes, self._generator_changed
+            platform.home,
+            settings.generation,
+            self.settings.max_message_bytes,
+            self._generator_changed,
+            settings.trace,
         )
         self._loop = asyncio.get_running_loop()
         self._connecting: set[Future[object]] = set()
@@ -128,6 +156,7 @@ class App:
         if settings.generation.enabled:
             platform.creator.studio = platform.suggestions.studio = self.studio
         self._register()
+        self.metrics.registry.register(PromotionMetrics(platform.promotions))
 
     async def start(self) -> None:
         """Listen, and report SERVING.
@@ -157,6 +186,7 @@ class App:
         await self._server.start()
         for name in ("", *SERVICES):
             await self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._ready = True
         await self._generator_changed(self._generation_settings.enabled)
         if (self.platform.home / "models").is_dir():
             # The first call need not wait for it.
@@ -165,6 +195,7 @@ class App:
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
+        self._ready = False
         self.platform.background.stop()
         await self.health.enter_graceful_shutdown()
         # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
@@ -178,6 +209,7 @@ class App:
             future.cancel()
         await self.generator.close()
         self.metrics.close()
+        await asyncio.to_thread(self.tracing.close)
         await asyncio.to_thread(self.platform.close)
 
     def _register(self) -> None:
@@ -190,14 +222,19 @@ class App:
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(
+            PromotionServicer(platform.promotions), server
+        )
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
             RecommendationServicer(platform.recommender), server
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        server.add_generic_rpc_handlers(
-            (Forwarder(GENERATED, self.generator.connect, "generator process", platform.foreground.call),)
+        relay = Relay(self.generator.connect, "generator process", self.tracing.carried, platform.foreground.call)
+        server.add_generic_rpc_handlers((Forwarder(GENERATED, relay),))
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceFrontServicer(RecommenderModel(platform.recommender), relay, lambda: self._ready), server
         )
         names = (
             *SERVICES,
@@ -206,13 +243,19 @@ class App:
             reflection.SERVICE_NAME,
         )
         reflection.enable_server_reflection(names, server)
-        self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
-        self.metrics.gauge(
-            "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
-        )
-        self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
+        self._count()
+
+    def _count(self) -> None:
+        metrics, platform = self.metrics, self.platform
+        metrics.gauge("calls_admitted", "Calls in work or waiting", lambda: self.admission.inside)
+        metrics.depth("calls", lambda: self.admission.waiting)
+        metrics.depth("store_rows", lambda: platform.store.waiting_rows)
+        metrics.gauge("store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows)
+        metrics.gauge("answers_dropped", "Answers given and not logged", lambda: platform.dropped_answers)
+        metrics.gauge("generator_starts", "Starts of the generator process", lambda: self.generator.starts)
+        metrics.gauge("snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
         self._count_background()
-        self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+        metrics.collect(GeneratorPage(lambda: self.generator.address))
 
     def _count_background(self) -> None:
         status = self.platform.background.status
@@ -226,7 +269,7 @@ class App:
             ("refused", "Candidates made between requests that a gate refused", lambda: status().refused),
             ("seconds", "Time spent on generating between requests", lambda: status().seconds),
         ):
-            self.metrics.count(f"aigc_background_{name}", text, read)
+            self.metrics.count(f"background_{name}", text, read)
 
     def _generator_address(self) -> str:
         """For threads: where the generator listens, once it does."""
