@@ -51,6 +51,10 @@ class Metrics:
         """A figure that is read when the page is."""
         Gauge(f"{self._prefix}_{name}", text, registry=self.registry).set_function(read)
 
+    def count(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A figure that only rises, read when the page is; ``_total`` is added to its name."""
+        self.registry.register(_Count(f"{self._prefix}_{name}", text, read))
+
     def depth(self, queue: str, read: Callable[[], float]) -> None:
         """How much waits in a queue, read when the page is."""
         self._depth.labels(queue).set_function(read)
