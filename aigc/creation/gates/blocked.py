@@ -10,16 +10,22 @@ import re2
 from aigc.creation.candidate import Candidate
 from aigc.creation.gates.gate import Finding
 from aigc.errors import InvalidInputError
+from aigc.prepare.chinese import simplified
 
 __all__ = ["BlockedGate"]
 
 _MAX_PATTERN = 1000
+# What may stand between two characters of a term that somebody spaces out.
+_GAP = r"[\s\pP\pS_]{0,3}"
+_SHORT = 4
 
 
 class BlockedGate:
     """RE2 patterns: their time is linear in the text, so that no pattern, and no text, can hang the server.
 
-    Text is compared in Unicode's compatibility form without case: full-width letters hide nothing.
+    Text is compared in Unicode's compatibility form, without case and invisible characters, in simplified Chinese:
+    full-width letters hide nothing. A term's characters may stand apart, by spaces or signs; those of Latin words of
+    under four letters not, since they would be found in plain words.
     """
 
     name = "blocked"
@@ -56,10 +62,15 @@ class BlockedGate:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    # Format characters (zero-width spaces and joiners, soft hyphens) are not seen, and must not hide a term.
+    return simplified("".join(c for c in folded if unicodedata.category(c) != "Cf"))
 
 
 def _term(term: str) -> str:
     left = r"\b" if term[0].isascii() and term[0].isalnum() else ""
     right = r"\b" if term[-1].isascii() and term[-1].isalnum() else ""
-    return f"{left}{re2.escape(term)}{right}"
+    characters = [c for c in term if not c.isspace()]
+    if term.isascii() and len(characters) < _SHORT:
+        return f"{left}{re2.escape(term)}{right}"
+    return f"{left}{_GAP.join(map(re2.escape, characters))}{right}"

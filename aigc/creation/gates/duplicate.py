@@ -16,6 +16,9 @@ from aigc.creation.gates.gate import Finding
 __all__ = ["PictureDuplicateGate", "TextDuplicateGate"]
 
 _SIDE = 16
+_CONTRAST = 64.0
+# Nearer to the ground than this part of what stands out most: noise, which must not move the middle.
+_FAINT = 0.2
 _NO_WORD = re.compile(r"[\W_]+")
 _GRAM = 8
 _MOST_COPIED = 0.6
@@ -24,7 +27,9 @@ _MOST_COPIED = 0.6
 class PictureDuplicateGate:
     """Refuses a picture nearer to a known one than ``distance``: items of the catalogue and what models learned from.
 
-    Each picture is averaged to 16 × 16, over white; an exact search finds the nearest.
+    Pictures are compared over white, with what they show in the middle, averaged to 16 × 16 and brought to one mean and
+    one contrast: a copy that was moved, lightened, darkened or strewn with a little noise is still a copy. An exact
+    search finds the nearest.
     """
 
     name = "picture-duplicate"
@@ -95,12 +100,32 @@ class TextDuplicateGate:
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(16 · 16 · 3,) float32 of mean 0 and standard deviation 64, zeros for one flat colour."""
     from PIL import Image
 
     shown = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGBA")
     white = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
-    small = white.resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    return np.asarray(small, np.float32).ravel()
+    values = np.asarray(white, np.float32)
+    edge = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    ground = np.median(edge, axis=0)
+    far = np.abs(values - ground).sum(axis=2)
+    mass = np.where(far > _FAINT * far.max(), far, 0)
+    total = float(mass.sum())
+    if total > 0:
+        height, width = mass.shape
+        down = float(mass.sum(axis=1) @ np.arange(height)) / total - (height - 1) / 2
+        right = float(mass.sum(axis=0) @ np.arange(width)) / total - (width - 1) / 2
+        white = white.transform(
+            white.size,
+            Image.Transform.AFFINE,
+            (1, 0, right, 0, 1, down),
+            resample=Image.Resampling.BILINEAR,
+            fillcolor=tuple(int(v) for v in ground),
+        )
+    small = np.asarray(white.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32).ravel()
+    centred = small - small.mean()
+    spread = float(centred.std())
+    return centred * np.float32(_CONTRAST / spread) if spread >= 1 else np.zeros_like(centred)
 
 
 def _windows(text: str) -> set[int]:
