@@ -20,9 +20,8 @@ _EMAIL = re2.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{2,63})+")
 _CARD = re2.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 _IDENTITY = re2.compile(r"\b\d{17}[\dXx]\b")
 _HANDLE = re2.compile(r"(?i)(微信|wechat|qq|whatsapp|telegram)\s*(号|id)?\s*[:：]?\s*[a-z0-9_-]{5,}")
-_WORDS = {word: str(i) for i, word in enumerate("zero one two three four five six seven eight nine".split())} | {
-    "oh": "0"
-}
+_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_WORDS = {"oh": "0"} | {name: str(i) for i, name in enumerate(_NAMES)}
 _HAN_DIGITS = str.maketrans("零〇○一幺二两三四五六七八九", "00011223456789")
 _APART = r"[\s,.·•・/_-]{0,3}"
 # Seven digits or more, some of them in words: a number that is told, not one that is counted with.
