@@ -5,7 +5,7 @@ and no server knows reads them. Memorisation: how often is a picture closer to a
 pair of training pictures of its class are to each other, for generated pictures and for MNIST's test set?
 
 Prediction, written before the run: 92 to 95 % are read as a favourite (the dial of 0.3 gives 6 % of the places to other
-digits, the generator's own error is 1 %); both appear for at least 195 users; neither kind of picture is ever that close.
+digits, the generator's own error is 1 %); both appear for at least 195 users; neither kind is ever that close.
 
 python benchmarks/loop_favourites.py --gan FOLDER
 """

@@ -40,6 +40,10 @@ model = "content"
 [[sources]]
 kind = "popular"
 fallback = true
+[[sources]]
+kind = "fresh"
+weight = 0.5
+fallback = true
 [generate]
 enabled = true
 per_user_day = 1000
@@ -99,9 +103,9 @@ def tastes(users: int, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def likes(user: str, favourites: Sequence[str], items: Sequence[Item], rng: np.random.Generator) -> list[Event]:
-    """Thirty of the catalogue were looked at; favourites mostly liked, of the rest some skipped, a few clicked."""
+    """Sixty of the catalogue were looked at; favourites mostly liked, of the rest some skipped, a few clicked."""
     events = []
-    for place, row in enumerate(rng.permutation(len(items))[:30].tolist()):
+    for place, row in enumerate(rng.permutation(len(items))[:60].tolist()):
         item, at = items[row], START_MS + 1000 * place
         kinds = ["impression"]
         if item.categories[0] in favourites:

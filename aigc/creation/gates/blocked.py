@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -15,8 +16,10 @@ from aigc.prepare.chinese import simplified
 __all__ = ["BlockedGate"]
 
 _MAX_PATTERN = 1000
-# What may stand between two characters of a term that somebody spaces out.
-_GAP = r"[\s\pP\pS_]{0,3}"
+# What may stand between two characters of a term that somebody spaces out, all signs being spaces by then.
+_GAP = " {0,3}"
+_WORD_GAP = " {0,8}"
+_SIGN = re.compile(r"[\W_]")
 _SHORT = 4
 
 
@@ -36,7 +39,8 @@ class BlockedGate:
         Raises:
             InvalidInputError: A pattern is none; names it.
         """
-        self._compiled = [(term, re2.compile(_term(term))) for term in map(_plain, terms) if term]
+        self._terms = [(term, re2.compile(_term(term))) for term in map(_plain, terms) if _spread(term).strip()]
+        self._compiled = []
         for i, pattern in enumerate(patterns):
             field = f"gates.blocked_patterns[{i}]"
             if len(pattern) > _MAX_PATTERN:
@@ -55,9 +59,10 @@ class BlockedGate:
     def judge(self, candidate: Candidate) -> Finding | None:
         """See :class:`Gate`."""
         text = _plain(f"{candidate.words}\n{candidate.label}")
-        for shown, pattern in self._compiled:
-            if pattern.search(text):
-                return Finding("BLOCKED_TERM", f"holds {shown!r}, which is blocked")
+        for known, told in ((self._terms, _spread(text)), (self._compiled, text)):
+            for shown, pattern in known:
+                if pattern.search(told):
+                    return Finding("BLOCKED_TERM", f"holds {shown!r}, which is blocked")
         return None
 
 
@@ -67,10 +72,15 @@ def _plain(text: str) -> str:
     return simplified("".join(c for c in folded if unicodedata.category(c) != "Cf"))
 
 
+def _spread(text: str) -> str:
+    """Every sign a space."""
+    return _SIGN.sub(" ", text)
+
+
 def _term(term: str) -> str:
-    left = r"\b" if term[0].isascii() and term[0].isalnum() else ""
-    right = r"\b" if term[-1].isascii() and term[-1].isalnum() else ""
-    characters = [c for c in term if not c.isspace()]
-    if term.isascii() and len(characters) < _SHORT:
-        return f"{left}{re2.escape(term)}{right}"
-    return f"{left}{_GAP.join(map(re2.escape, characters))}{right}"
+    words = _spread(term).split()
+    left = r"\b" if words[0][0].isascii() else ""
+    right = r"\b" if words[-1][-1].isascii() else ""
+    if term.isascii() and len("".join(words)) < _SHORT:
+        return f"{left}{' '.join(words)}{right}"
+    return f"{left}{_WORD_GAP.join(_GAP.join(word) for word in words)}{right}"
