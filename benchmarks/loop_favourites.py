@@ -73,9 +73,7 @@ def main() -> None:
     both = sum(set(pair) <= seen[u] for u, pair in enumerate(favourites))
     one = sum(bool(set(pair) & seen[u]) for u, pair in enumerate(favourites))
     print(f"{len(shown)} pictures for {arguments.users} users, {calling / max(1, len(shown)) * 1000:.0f} ms a picture")
-    print(
-        f"read as a favourite: {hit.mean():.1%} (at least 90 %); the LeNet reads {eye.test_accuracy:.1%} of the test set"
-    )
+    print(f"read as a favourite: {hit.mean():.1%} (at least 90 %); the LeNet is right in {eye.test_accuracy:.1%}")
     print(f"both favourites appear for {both} of {arguments.users} users, one at least for {one}")
     close = {"generated": [0, len(shown)], "test set": [0, len(test.pixels)]}
     near = {

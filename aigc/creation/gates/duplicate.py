@@ -65,7 +65,7 @@ class PictureDuplicateGate:
         own = _thumbnail(candidate.pixels)
         with self._lock:
             _, rows = self._index.search(own[None], min(_NEAREST, len(self._ids)))
-            known = [self._index.reconstruct(int(row)) for row in rows[0]]
+            known = [np.asarray(self._index.reconstruct(int(row)), np.float32) for row in rows[0]]
         distances = [_relit_distance(each, own) for each in known]
         if self._distance <= min(distances) < _PERHAPS:
             # A copy that lost an edge by being moved has another middle: look around it.
