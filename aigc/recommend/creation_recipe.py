@@ -29,7 +29,8 @@ class CreationRecipe:
         per_day: Items generated for all users in 24 hours.
         candidates: Candidates tried for each item wanted.
         least_quality: Quality below which a candidate is refused, in [0, 1].
-        duplicate_distance: Root mean square difference (0 to 255) below which a picture is a copy.
+        duplicate_distance: Root mean square difference (0 to 255) of pictures in one place, brightness and contrast,
+            below which one is a copy of the other.
         most_copied: Share of a text's windows that may stand in known texts.
         unsupported_claims: ``refuse``, ``mark`` or ``allow`` numbers and names that no source item supports.
         fiction: Classes and categories whose texts claim nothing, separated by commas.
@@ -53,8 +54,8 @@ class CreationRecipe:
     per_user_day: int = 20
     per_day: int = 10_000
     candidates: int = 4
-    least_quality: float = 0.05
-    duplicate_distance: float = 6.0
+    least_quality: float = 0.02
+    duplicate_distance: float = 7.0
     most_copied: float = 0.6
     unsupported_claims: str = "refuse"
     fiction: str = ""

@@ -134,12 +134,14 @@ class Makers:
         return self._latents[info.id]
 
     def _picture(self, info: ModelInfo, condition: Condition, made: Made) -> Batch:
-        category = condition.category or made.label
+        # What a model that reads captions calls a label is the caption, which is no category.
+        label = "" if condition.way == "caption" else made.label
+        category = condition.category or label
         candidate = Candidate(
             "image",
             title=_title(condition, made, info),
             pixels=np.asarray(decode_picture(made.data)),
-            label=made.label or category,
+            label=label or category,
             quality=made.quality,
             language=self._language(condition),
             sources=[self._items[i] for i in condition.sources if i in self._items],
@@ -147,7 +149,7 @@ class Makers:
         recipe = {
             "model": info.id,
             "seed": made.seed,
-            "class": condition.class_name or made.label,
+            "class": condition.class_name or label,
             "caption": condition.caption,
             "latent": list(condition.latent),
             "truncation": 1.0,
@@ -188,5 +190,5 @@ class Makers:
 
 
 def _title(condition: Condition, made: Made, info: ModelInfo) -> str:
-    named = condition.caption or made.label or condition.category
+    named = condition.caption[:_TITLE_CHARACTERS].strip() or made.label or condition.category
     return f"{named} · {info.name} #{made.seed % 10_000:04d}" if named else f"{info.name} #{made.seed % 10_000:04d}"
