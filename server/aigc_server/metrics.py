@@ -59,10 +59,6 @@ class Metrics:
         """How much waits in a queue, read when the page is."""
         self._depth.labels(queue).set_function(read)
 
-    def count(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A figure that only rises, read when the page is; ``_total`` is added to its name."""
-        self.registry.register(_Count(f"{self._prefix}_{name}", text, read))
-
     def collect(self, collector: Collector) -> None:
         """Show what a collector gives, too."""
         self.registry.register(collector)
