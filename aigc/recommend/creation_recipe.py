@@ -55,7 +55,7 @@ class CreationRecipe:
     per_day: int = 10_000
     candidates: int = 4
     least_quality: float = 0.02
-    duplicate_distance: float = 7.0
+    duplicate_distance: float = 8.0
     most_copied: float = 0.6
     unsupported_claims: str = "refuse"
     fiction: str = ""

@@ -17,6 +17,7 @@ __all__ = ["PictureDuplicateGate", "TextDuplicateGate"]
 
 _SIDE = 16
 _CONTRAST = 64.0
+_FAINTEST = 52.0
 # Nearer to the ground than this part of what stands out most: noise, which must not move the middle.
 _FAINT = 0.2
 _NEAREST = 10
@@ -115,7 +116,7 @@ class TextDuplicateGate:
 
 
 def _thumbnail(pixels: NDArray[np.uint8], lower: float = 0.0, farther: float = 0.0) -> NDArray[np.float32]:
-    """(16 · 16 · 3,) float32 of mean 0 and standard deviation 64, zeros for one flat colour.
+    """(16 · 16 · 3,) float32 of mean 0 and standard deviation 64, less for a faint picture.
 
     Args:
         pixels: (height, width, channels) uint8.
@@ -146,7 +147,8 @@ def _thumbnail(pixels: NDArray[np.uint8], lower: float = 0.0, farther: float = 0
     small = np.asarray(white.resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32).ravel()
     centred = small - small.mean()
     spread = float(centred.std())
-    return centred * np.float32(_CONTRAST / spread) if spread >= 1 else np.zeros_like(centred)
+    # A faint picture is not made as strong as any: what is faint in it is mostly how it is lit.
+    return centred * np.float32(_CONTRAST / max(spread, _FAINTEST))
 
 
 def _relit_distance(known: NDArray[np.float32], own: NDArray[np.float32]) -> float:
