@@ -75,7 +75,8 @@ def main() -> int:
         ratios = {r.name: round(r.rps / peer.rps, 5) for r in reports}
         arguments.baseline.write_text(json.dumps(ratios, indent=1) + "\n", encoding="utf-8")
     baseline = json.loads(arguments.baseline.read_text(encoding="utf-8")) if arguments.baseline.exists() else {}
-    print(f"{'configuration':50} {'calls':>7} {'errors':>6} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'÷ peer':>7} baseline")
+    heads = ("calls", 7), ("errors", 6), ("req/s", 8), ("p50 ms", 8), ("p99 ms", 8), ("÷ peer", 7), ("baseline", 8)
+    print(f"{'configuration':50} " + " ".join(f"{head:>{width}}" for head, width in heads))
     for r in [peer, *reports]:
         ratio, was = f"{r.rps / peer.rps:.3f}", f"{baseline[r.name]:.3f}" if r.name in baseline else ""
         failed = sum(r.errors.values())

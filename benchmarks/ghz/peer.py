@@ -10,22 +10,19 @@ from typing import Any
 import grpc
 
 
-class Constant(grpc.GenericRpcHandler):
-    """Whatever is asked, this is said."""
+def constant(reply: bytes) -> grpc.GenericRpcHandler:
+    """Whatever RecommendationService is asked, this is said."""
 
-    def __init__(self, reply: bytes) -> None:
-        async def answer(request: bytes, context: Any) -> bytes:
-            return reply
+    async def answer(_request: bytes, _context: Any) -> bytes:
+        return reply
 
-        self._handler = grpc.unary_unary_rpc_method_handler(answer)
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        return self._handler
+    handler = grpc.unary_unary_rpc_method_handler(answer)
+    return grpc.method_handlers_generic_handler("aigc.v1.RecommendationService", {"Recommend": handler})
 
 
 async def main() -> None:
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((Constant(Path(sys.argv[1]).read_bytes()),))
+    server.add_generic_rpc_handlers((constant(Path(sys.argv[1]).read_bytes()),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     Path(sys.argv[2]).write_text(str(port))

@@ -116,7 +116,9 @@ def measure(folder: Path, home: Path, only: str, seconds: float) -> None:
     configs = [c for c in sorted((HERE / "configs").glob("*.json")) if only in c.stem]
     command = [sys.executable, "-m", "aigc_server.cli", "serve", "--listen", "127.0.0.1:0", "--log-level", "warning"]
     peers: list[Path] = []
-    with process([*command, "--home", str(home)], home / "server.json", env=os.environ | {"AIGC_LOG__SLOW_MS": "0"}) as note:
+    with process(
+        [*command, "--home", str(home)], home / "server.json", env=os.environ | {"AIGC_LOG__SLOW_MS": "0"}
+    ) as note:
         address = json.loads(note)["address"]
         reply = home / "reply"
         reply.write_bytes(prepare(address, known))

@@ -36,4 +36,5 @@ class MethodPool:
 def enable_reflection(names: Sequence[str], server: Any) -> None:
     """Let clients ask what these services are."""
     names = (*names, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server, pool=MethodPool(descriptor_pool.Default()))
+    pool: Any = MethodPool(descriptor_pool.Default())
+    reflection.enable_server_reflection(names, server, pool=pool)
