@@ -10,9 +10,12 @@ from pathlib import Path
 
 from aigc.creation.arms import Arms
 from aigc.creation.bandit.generation_arm import GenerationArm
+from aigc.creation.bandit.rewards import RewardOptions
+from aigc.creation.promotion import PromotionOptions
 from aigc.entities import Creation
 from aigc.errors import ConflictError, CorruptDataError
 from aigc.features.base import Encoder
+from aigc.generate.repository import ModelRepository
 from aigc.index.snapshot import SnapshotFolder
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import EventWeights
@@ -33,6 +36,7 @@ from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
 from aigc.services.observer import Observer
 from aigc.services.profiles import Profiles
+from aigc.services.promotions import Promotions
 from aigc.services.recommender import Recommender
 from aigc.services.suggestion import Suggestions
 from aigc.services.training import Training
@@ -56,6 +60,8 @@ class PlatformOptions:
         train: What a build trains.
         limits: What a call may hold.
         prepare: The steps that items and events go through.
+        promotion: How cautiously a new version of a model becomes champion.
+        rewards: How events on what was made become rewards of its version.
         keep_snapshots: Snapshots left on disk after a build.
         poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
         read_only: Open beside a running server; every write is refused.
@@ -69,6 +75,8 @@ class PlatformOptions:
     train: TrainOptions = field(default_factory=TrainOptions)
     limits: Limits = field(default_factory=Limits)
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
+    promotion: PromotionOptions = field(default_factory=PromotionOptions)
+    rewards: RewardOptions = field(default_factory=RewardOptions)
     keep_snapshots: int = 3
     poll_ms: int = 0
     read_only: bool = False
@@ -111,6 +119,9 @@ class Platform:
             LearningPaths(store, options.weights),
         )
         self.training = Training(home, options.url(home), options.training)
+        self.promotions = Promotions(
+            ModelRepository(home / "models"), store.creations, options.promotion, options.rewards
+        )
         self.creator = Creator(
             store,
             self.live,
@@ -121,6 +132,7 @@ class Platform:
             self.arms,
             self.tried,
             self.exposure,
+            self.promotions.work,
         )
         self.suggestions = Suggestions(store, self.live)
         self._building = threading.Lock()
@@ -152,10 +164,13 @@ class Platform:
                 store.on_events = platform._on_events
             platform._serve_newest()
             if store.shared and not options.read_only:
-                # What is remembered next counts once: the follower begins after what is stored now.
+                # Before the remembering: an event that comes between the two may count twice, and none is missed.
                 platform._follower = Follower(store, platform.live, platform._learn)
+            if not options.read_only:
+                platform.promotions.start()
             platform._remember_creations()
             if not options.read_only:
+                platform.promotions.watch()
                 platform.training.start()
             if options.poll_ms:
                 platform._watcher = Watcher(
@@ -203,7 +218,13 @@ class Platform:
         """What an operator should look at, each in one sentence."""
         refused = (str(self._refusal),) if self._refusal else ()
         followed = self._follower.problems() if self._follower else ()
-        return refused + followed + (self._watcher.problems() if self._watcher else ()) + self.training.problems
+        return (
+            refused
+            + followed
+            + (self._watcher.problems() if self._watcher else ())
+            + self.training.problems
+            + self.promotions.problems
+        )
 
     def close(self) -> None:
         """Finish what is queued, let a job in training stop where it is, and release the store."""
@@ -212,6 +233,7 @@ class Platform:
             self._watcher.close()
         if self._follower is not None:
             self._follower.close()
+        self.promotions.close()
         if self._log is not None:
             self._log.close()
         self.store.close()
@@ -221,7 +243,6 @@ class Platform:
         name = self.options.train.text_encoder
         if not name:
             return None
-        from aigc.generate.repository import ModelRepository
         from aigc.generate.text_encoder import ModelTextEncoder
 
         repository = ModelRepository(self.home / "models")
@@ -254,6 +275,7 @@ class Platform:
         weights = self.options.weights.weigh(batch.types, batch.values).tolist()
         self.arms.learn(batch.item_ids, weights)
         self.tried.learn(batch.item_ids, weights)
+        self.promotions.work.learn(batch.item_ids, batch.user_ids, weights, batch.times_ms.tolist())
 
     def _remember_creations(self) -> None:
         """What became of what was generated, rebuilt from the records and the events."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from aigc import durable
+from aigc.evaluate.generation.held_out import held_out_measures
+from aigc.generate.base import ImageData, ImageGenerator
 from aigc.generate.repository import ModelRepository
 from aigc.store.base import Store
 from aigc.training.data import TrainingData, load_data
@@ -147,6 +149,10 @@ class TrainingRun:
         for line in run.lines():
             if line["kind"] == "validation" and line["step"] == step:
                 measures = {k: v for k, v in line.items() if isinstance(v, float) and k != "seconds"}
+        if isinstance(generator, ImageGenerator) and isinstance(data.train, ImageData):
+            assert isinstance(data.held_out, ImageData)
+            # What a later version is compared by before it may take part in the work.
+            measures |= held_out_measures(generator, data.train, data.held_out)
         sheets = sorted(p for p in run.samples.iterdir() if p.stem == f"{step:09d}")
 
         def extra(folder: Path) -> None:

@@ -38,6 +38,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 GHZ = ROOT / ".tools" / "bin" / "ghz"
 PENDING = 4
+ORDERS = 5
 PEER_RUNS = 3
 
 
@@ -69,10 +70,18 @@ def prepare(address: str, known: dict[str, str]) -> bytes:
         order = creation_service_pb2.GenerateForUserRequest(
             user_id="user-1", n=2 * PENDING, kind="image", strategy="reviewed", force=True
         )
-        made = [s.creation for s in creations.GenerateForUser(order, timeout=120) if s.HasField("creation")]
-        pending = [c.id for c in made if c.state == creation_pb2.CREATION_STATE_PENDING]
-        if len(pending) < PENDING:
-            raise SystemExit(f"{len(pending)} of {PENDING} creations wait for a review: {made}")
+        pending: list[str] = []
+        refused: list[str] = []
+        for _ in range(ORDERS):
+            for step in creations.GenerateForUser(order, timeout=120):
+                if step.creation.state == creation_pb2.CREATION_STATE_PENDING:
+                    pending.append(step.creation.id)
+                elif step.HasField("creation"):
+                    refused.append(step.creation.detail)
+            if len(pending) >= PENDING:
+                break
+        else:
+            raise SystemExit(f"{len(pending)} of {PENDING} creations wait for a review; refused: {refused}")
         known |= {f"pending_{i}": id_ for i, id_ in enumerate(pending)}
         training: Any = training_service_pb2_grpc.TrainingServiceStub(channel)
         job = training.StartTraining(

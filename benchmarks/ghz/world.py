@@ -129,6 +129,8 @@ def add_models(repository: ModelRepository, pictures: ImageData, rng: np.random.
     repository.add("strokes", GanGenerator.from_task(gan, gan.modules))
     for _ in range(6):
         repository.add("spare", GanGenerator.from_task(gan, gan.modules))
+    for name in ("rival", "rival", "forced", "forced"):
+        repository.add(name, GanGenerator.from_task(gan, gan.modules))
     for i in range(20):
         repository.set_alias("spare@1", f"alias-{i}")
     small = VaeOptions(channels=(8, 16), blocks=(1, 1), hidden=32, latent_size=8, components=12, batch_size=32)

@@ -28,6 +28,8 @@ from aigc.v1 import (
     model_service_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
     training_service_pb2,
@@ -41,6 +43,7 @@ from aigc_server.inference.recommender import RecommenderModel
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics, PlatformMetrics
+from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.reflection import enable_reflection
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
@@ -48,6 +51,7 @@ from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.inference_front import InferenceFrontServicer
 from aigc_server.servicers.profile import ProfileServicer
+from aigc_server.servicers.promotion import PromotionServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
@@ -65,6 +69,7 @@ SERVICES = tuple(
         (event_service_pb2, "EventService"),
         (inference_pb2, "GRPCInferenceService"),
         (profile_service_pb2, "ProfileService"),
+        (promotion_service_pb2, "PromotionService"),
         (recommendation_service_pb2, "RecommendationService"),
         (training_service_pb2, "TrainingService"),
     )
@@ -89,6 +94,8 @@ def open_platform(
             train=settings.train,
             limits=settings.limits,
             prepare=settings.prepare,
+            promotion=settings.promotion,
+            rewards=settings.rewards,
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
@@ -146,6 +153,7 @@ class App:
         if settings.generation.enabled:
             platform.creator.studio = platform.suggestions.studio = self.studio
         self._register()
+        self.metrics.registry.register(PromotionMetrics(platform.promotions))
 
     async def start(self) -> None:
         """Listen, and report SERVING.
@@ -205,6 +213,9 @@ class App:
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(
+            PromotionServicer(platform.promotions), server
+        )
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
             RecommendationServicer(platform.recommender), server
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aigc.creation.bandit.rewards import RewardOptions
+from aigc.creation.promotion import PromotionOptions
 from aigc.errors import InvalidInputError
 from aigc.option_tree import build_options, check_known, put_value
 from aigc.prepare.steps import PrepareOptions
@@ -180,6 +182,8 @@ class Settings:
     train: TrainOptions = field(default_factory=TrainOptions)
     generation: GenerationLimits = field(default_factory=GenerationLimits)
     training: TrainingLimits = field(default_factory=TrainingLimits)
+    promotion: PromotionOptions = field(default_factory=PromotionOptions)
+    rewards: RewardOptions = field(default_factory=RewardOptions)
     log: LogSettings = field(default_factory=LogSettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
 

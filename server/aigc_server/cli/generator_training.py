@@ -158,7 +158,11 @@ def _report(run: TrainingRun, repository: ModelRepository, folder: Path, seconds
     sheets = sorted((folder / "samples").iterdir()) if (folder / "samples").is_dir() else []
     if sheets:
         click.echo(f"samples  {sheets[-1]}")
-    click.echo(f"next: aigc generator {'show' if info.kind == 'bert' else 'sample'} {info.name}")
+    command, champion = "show" if info.kind == "bert" else "sample", "champion" in info.aliases
+    click.echo(f"next: aigc generator {command} {info.name if champion else info.id}")
+    if not champion:
+        serving = repository.get(info.name).version
+        click.echo(f"version {serving} serves; have this one tried: aigc generator promote {info.name} {info.version}")
 
 
 def _folder_for(spec: RunSpec, root: Path) -> Path:
