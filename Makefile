@@ -76,6 +76,10 @@ bench: ## Run the benchmarks; each prints a ratio against a named peer
     near_duplicates categories denoise bots cold_items search_in_chinese profile_topics profiles_read_true modality_weights; do \
 	  echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py; done
 
+.PHONY: load
+load: setup $(TOOLS)/ghz ## Load every RPC with ghz on a small world of its own, and judge (benchmarks/ghz)
+	$(BIN)/python benchmarks/ghz/run.py $(LOAD_ARGS)
+
 $(TOOLS)/buf:
 	@command -v go >/dev/null || { echo "make check needs Go to build buf: install it, or put buf into $(TOOLS)/"; exit 1; }
 	GOBIN=$(abspath $(TOOLS)) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)

@@ -32,6 +32,7 @@ from aigc.services.catalog import Catalog
 from aigc.services.creation import Creator
 from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
+from aigc.services.follower import Follower
 from aigc.services.foreground import Foreground
 from aigc.services.intake import Intake
 from aigc.services.learning_paths import LearningPaths
@@ -147,6 +148,7 @@ class Platform:
         self._refusal: CorruptDataError | None = None
         self.observer = Observer()
         self._watcher: Watcher | None = None
+        self._follower: Follower | None = None
         self.admin = Admin(store, self.live, self.snapshots, self.strategies, self.build, self.problems)
 
     @classmethod
@@ -170,6 +172,9 @@ class Platform:
             if not options.read_only:
                 store.on_events = platform._on_events
             platform._serve_newest()
+            if store.shared and not options.read_only:
+                # Before the remembering: an event that comes between the two may count twice, and none is missed.
+                platform._follower = Follower(store, platform.live, platform._learn)
             if not options.read_only:
                 platform.promotions.start()
             platform._remember_creations()
@@ -194,6 +199,8 @@ class Platform:
         """Have everything counted by ``observer``."""
         self.observer = self.recommender.observer = self.behaviour.observer = observer
         self.store.listen_to_commits(observer.committed)
+        if self._follower is not None:
+            self._follower.observer = observer
 
     def build(self) -> Iterator[TrainProgress]:
         """Train and publish a snapshot of what is stored; one at a time.
@@ -219,8 +226,10 @@ class Platform:
     def problems(self) -> tuple[str, ...]:
         """What an operator should look at, each in one sentence."""
         refused = (str(self._refusal),) if self._refusal else ()
+        followed = self._follower.problems() if self._follower else ()
         return (
             refused
+            + followed
             + (self._watcher.problems() if self._watcher else ())
             + self.training.problems
             + self.promotions.problems
@@ -232,6 +241,8 @@ class Platform:
         self.training.close()
         if self._watcher is not None:
             self._watcher.close()
+        if self._follower is not None:
+            self._follower.close()
         self.promotions.close()
         if self._log is not None:
             self._log.close()
@@ -267,8 +278,9 @@ class Platform:
 
     def _on_events(self, batch: EventBatch) -> None:
         self.live.apply_events(batch)
-        self._learn(batch)
         self.background.note(batch)
+        if self._follower is None:
+            self._learn(batch)
 
     def _learn(self, batch: EventBatch) -> None:
         weights = self.options.weights.weigh(batch.types, batch.values).tolist()

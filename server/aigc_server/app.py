@@ -9,7 +9,6 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from aigc.errors import ConflictError, UnavailableError
 from aigc.generate.repository import ModelRepository
@@ -45,6 +44,7 @@ from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics, PlatformMetrics
 from aigc_server.promotion_metrics import PromotionMetrics
+from aigc_server.reflection import enable_reflection
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
@@ -240,9 +240,8 @@ class App:
             *SERVICES,
             *(s.full_name for s in GENERATED),
             health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-            reflection.SERVICE_NAME,
         )
-        reflection.enable_server_reflection(names, server)
+        enable_reflection(names, server)
         self._count()
 
     def _count(self) -> None:
