@@ -36,6 +36,7 @@ from aigc.services.suggestion import Suggestions
 from aigc.services.training import Training
 from aigc.services.training_limits import TrainingLimits
 from aigc.services.watcher import Watcher
+from aigc.services.worth import Worth
 from aigc.store.base import EventBatch
 from aigc.store.sql import SqlStore, open_store
 
@@ -98,6 +99,7 @@ class Platform:
         self.exposure = Exposure()
         self.arms = Arms()
         self.tried = Arms()
+        self.worth = Worth(self.arms.owns)
         explorer = Explorer(self.live, self.exposure, self.arms, self.tried)
         self.recommender = Recommender(
             self.live,
@@ -107,6 +109,7 @@ class Platform:
             self.exposure,
             explorer,
             LearningPaths(store, options.weights),
+            self.worth,
         )
         self.training = Training(home, options.url(home), options.training)
         self.creator = Creator(
@@ -231,6 +234,7 @@ class Platform:
         weights = self.options.weights.weigh(batch.types, batch.values).tolist()
         self.arms.learn(batch.item_ids, weights)
         self.tried.learn(batch.item_ids, weights)
+        self.worth.learn(batch.item_ids, weights)
 
     def _remember_creations(self) -> None:
         """What became of what was generated, rebuilt from the records and the events."""
