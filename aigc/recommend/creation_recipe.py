@@ -20,8 +20,8 @@ class CreationRecipe:
         models: References of generators, ``digits`` or ``poems@champion``; empty for every model that can.
         adventure: From 0, near what the user likes, to 1, far from it.
         least_events: Events below which a profile says too little to generate for.
-        least_relevance: Mean similarity of the best existing unseen items with the profile, below which the catalogue
-            is thin for this user; in [0, 1].
+        least_relevance: Mean nearness of the best existing unseen items to the profile, below which the catalogue is
+            thin for this user; 1 is as near as what the user likes lies to the rest of its taste.
         least_coverage: Share of the profile's weight on categories that still have enough unseen items, below which
             the catalogue is thin; in [0, 1].
         enough_items: Unseen items of a category that are enough.
@@ -39,6 +39,7 @@ class CreationRecipe:
         review: ``none``, or ``before``: nothing is recommended before a person approved it.
         share_over_time: Part of all that is shown over ``share_hours`` that generated items may fill, in [0, 1].
         share_hours: Over how long.
+        adapt_share: Lower the share of generated items where people like them less than the rest.
         explore_slots: Places of a list in which new generated items are tried.
         limits: What this strategy does not do, shown to its operators.
     """
@@ -64,6 +65,7 @@ class CreationRecipe:
     review: str = "none"
     share_over_time: float = 0.5
     share_hours: float = 24.0
+    adapt_share: bool = True
     explore_slots: int = 0
     limits: str = ""
 

@@ -45,6 +45,7 @@ from aigc.services.suggestion import Suggestions
 from aigc.services.training import Training
 from aigc.services.training_limits import TrainingLimits
 from aigc.services.watcher import Watcher
+from aigc.services.worth import Worth
 from aigc.store.base import EventBatch
 from aigc.store.sql import SqlStore, open_store
 
@@ -113,6 +114,7 @@ class Platform:
         self.exposure = Exposure()
         self.arms = Arms()
         self.tried = Arms()
+        self.worth = Worth(self.arms.owns)
         explorer = Explorer(self.live, self.exposure, self.arms, self.tried)
         self.recommender = Recommender(
             self.live,
@@ -122,6 +124,7 @@ class Platform:
             self.exposure,
             explorer,
             LearningPaths(store, options.weights),
+            self.worth,
         )
         self.training = Training(home, options.url(home), options.training, options.weights.by_type)
         self.promotions = Promotions(
@@ -287,6 +290,7 @@ class Platform:
         self.arms.learn(batch.item_ids, weights)
         self.tried.learn(batch.item_ids, weights)
         self.promotions.work.learn(batch.item_ids, batch.user_ids, weights, batch.times_ms.tolist())
+        self.worth.learn(batch.item_ids, weights)
 
     def _remember_creations(self) -> None:
         """What became of what was generated, rebuilt from the records and the events."""

@@ -26,6 +26,7 @@ from aigc.services.exposure import Exposure
 from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
 from aigc.services.observer import Observer
+from aigc.services.worth import Worth
 
 __all__ = ["Recommender"]
 
@@ -42,6 +43,7 @@ class Recommender:
         exposure: Exposure,
         explorer: Explorer,
         paths: LearningPaths,
+        worth: Worth,
     ) -> None:
         """Wire.
 
@@ -53,6 +55,7 @@ class Recommender:
             exposure: Counts what is shown, so that generated items keep their share over time.
             explorer: Lets new generated items be tried.
             paths: Knows what a learner is not ready for.
+            worth: Knows how generated items do beside the rest.
         """
         self._live = live
         self._strategies = strategies
@@ -61,6 +64,7 @@ class Recommender:
         self._exposure = exposure
         self._explorer = explorer
         self._paths = paths
+        self._worth = worth
         self._similar_plan = SIMILAR.plan()
         self.observer = Observer()
 
@@ -178,6 +182,8 @@ class Recommender:
         wanted = sum(request.n for request in requests)
         room = self._exposure.room(strategy.generate.share_over_time, strategy.generate.share_hours, max(1, wanted))
         cap = min(strategy.max_generated_share, room)
+        if strategy.generate.enabled and strategy.generate.adapt_share:
+            cap *= self._worth.factor()
         if cap < strategy.max_generated_share:
             plan = replace(strategy, max_generated_share=cap).plan()
         asked = time.perf_counter()
