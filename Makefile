@@ -55,7 +55,7 @@ format: setup ## Rewrite Python and C++ in the project's format
 	$(BIN)/clang-format -i $$(git ls-files 'csrc/*.h' 'csrc/*.cpp')
 
 .PHONY: proto
-proto: setup ## Generate aigc/v1 from proto/
+proto: setup ## Generate aigc/v1 and aigc/oip from proto/
 	$(BIN)/python tools/generate_stubs.py
 
 .PHONY: test-cpp
@@ -86,15 +86,30 @@ bench: ## Run the benchmarks; each prints a ratio against a named peer
     near_duplicates categories denoise bots cold_items search_in_chinese profile_topics profiles_read_true modality_weights; do \
 	  echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py; done
 
+.PHONY: load
+load: setup $(TOOLS)/ghz ## Load every RPC with ghz on a small world of its own, and judge (benchmarks/ghz)
+	$(BIN)/python benchmarks/ghz/run.py $(LOAD_ARGS)
+
 $(TOOLS)/buf:
 	@command -v go >/dev/null || { echo "make check needs Go to build buf: install it, or put buf into $(TOOLS)/"; exit 1; }
 	GOBIN=$(abspath $(TOOLS)) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+
+$(TOOLS)/ghz:
+	GOBIN=$(abspath $(TOOLS)) go install github.com/bojand/ghz/cmd/ghz@v0.121.0
+
+$(TOOLS)/grpc-health-probe:
+	GOBIN=$(abspath $(TOOLS)) go install github.com/grpc-ecosystem/grpc-health-probe@v0.4.61
+
+# Its protobuf is older than ours, so NVIDIA's client lives by itself, as it does with its users.
+.tools/triton/bin/python: $(BIN)/uv
+	$(BIN)/uv venv --quiet --python $(BIN)/python .tools/triton
+	$(BIN)/uv pip install --quiet --python $@ "tritonclient[grpc]>=2.50"
 
 $(TOOLS)/grpcurl:
 	GOBIN=$(abspath $(TOOLS)) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
 
 .PHONY: tools
-tools: $(TOOLS)/buf $(TOOLS)/grpcurl ## Build buf and grpcurl with Go
+tools: $(TOOLS)/buf $(TOOLS)/grpcurl $(TOOLS)/ghz $(TOOLS)/grpc-health-probe .tools/triton/bin/python ## Fetch and build other projects' tools: buf, grpcurl, ghz, grpc-health-probe, tritonclient
 
 .PHONY: clean
 clean: ## Remove what was built; data directories stay

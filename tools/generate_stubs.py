@@ -1,4 +1,4 @@
-"""Generate aigc/v1 from proto/; with --check, compare instead of writing and fail on a difference."""
+"""Generate aigc/v1 and aigc/oip from proto/; with --check, compare instead of writing and fail on a difference."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 import grpc_tools
 
 ROOT = Path(__file__).resolve().parent.parent
-STUBS = ROOT / "aigc" / "v1"
-_INIT = '"""Generated from proto/aigc/v1 by tools/generate_stubs.py; nothing here is written by hand."""\n'
+PACKAGES = ("v1", "oip")
+_INIT = '"""Generated from proto/aigc/{} by tools/generate_stubs.py; nothing here is written by hand."""\n'
 
 
 def generate(target: Path) -> None:
@@ -40,7 +40,8 @@ def generate(target: Path) -> None:
         check=True,
         env=os.environ | {"PATH": path},
     )
-    (target / "aigc" / "v1" / "__init__.py").write_text(_INIT, encoding="utf-8")
+    for package in PACKAGES:
+        (target / "aigc" / package / "__init__.py").write_text(_INIT.format(package), encoding="utf-8")
 
 
 def main() -> int:
@@ -50,20 +51,28 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
-        fresh = Path(folder) / "aigc" / "v1"
-        names = sorted({p.name for d in (fresh, STUBS) for p in d.iterdir() if p.suffix in (".py", ".pyi")})
-        if not arguments.check:
-            STUBS.mkdir(exist_ok=True)
-            for name in names:
-                (STUBS / name).unlink(missing_ok=True)
-            for path in fresh.iterdir():
-                shutil.copy(path, STUBS / path.name)
-            return 0
-        differing = filecmp.cmpfiles(fresh, STUBS, names, shallow=False)
-        if differing[1] or differing[2]:
-            print(f"stale stubs: {', '.join(differing[1] + differing[2])}; run `make proto`", file=sys.stderr)
-            return 1
-    return 0
+        stale = [
+            name
+            for package in PACKAGES
+            for name in update(Path(folder) / "aigc" / package, ROOT / "aigc" / package, arguments.check)
+        ]
+    if stale:
+        print(f"stale stubs: {', '.join(stale)}; run `make proto`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def update(fresh: Path, stubs: Path, check: bool) -> list[str]:
+    """Bring one package up to date; with ``check`` change nothing and give the names of the files that differ."""
+    stubs.mkdir(exist_ok=True)
+    names = sorted({p.name for d in (fresh, stubs) for p in d.iterdir() if p.suffix in (".py", ".pyi")})
+    if check:
+        _, differing, absent = filecmp.cmpfiles(fresh, stubs, names, shallow=False)
+        return differing + absent
+    for name in names:
+        (stubs / name).unlink(missing_ok=True)
+    for path in fresh.iterdir():
+        shutil.copy(path, stubs / path.name)
+    return []
 
 
 if __name__ == "__main__":

@@ -36,6 +36,10 @@ class Arms:
         with self._lock:
             self._owners[item_id] = arm
 
+    def owns(self, item_id: str) -> bool:
+        """Did an arm make this item?"""
+        return item_id in self._owners
+
     def learn(self, item_ids: Sequence[str], weights: Iterable[float]) -> None:
         """Take in events; those on items that no arm made are left out."""
         with self._lock:

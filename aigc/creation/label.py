@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +18,19 @@ from PIL.PngImagePlugin import PngInfo
 
 from aigc.errors import InvalidInputError
 
-__all__ = ["LABEL_ATTRIBUTE", "METADATA_KEY", "explicit_label", "implicit_label", "label_file", "read_label"]
+__all__ = [
+    "LABEL_ATTRIBUTE",
+    "METADATA_KEY",
+    "explicit_label",
+    "implicit_label",
+    "label_file",
+    "read_label",
+    "title_label",
+]
 
 METADATA_KEY = "AIGC"
 LABEL_ATTRIBUTE = "generated_label"
+_HAN = re.compile(r"[\u3400-\u9fff]")
 _CHUNK_HEAD = 8
 _RIFF_HEAD = 12
 
@@ -28,6 +38,11 @@ _RIFF_HEAD = 12
 def explicit_label(language: str) -> str:
     """What is shown beside the content."""
     return "人工智能生成" if language.lower().startswith("zh") else "AI-generated"
+
+
+def title_label(title: str) -> str:
+    """The same for a list that shows titles: in the language of this one."""
+    return explicit_label("zh" if _HAN.search(title) else "en")
 
 
 def implicit_label(creation_id: str, provider: str) -> str:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 __all__ = ["MEASURES", "Comparison", "Measure", "OfflineVerdict", "judge_offline"]
 
 
+_ERRORS = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A figure that generators are compared by.
@@ -95,6 +98,9 @@ def judge_offline(
 ) -> OfflineVerdict:
     """Compare every measure of the kind that the champion has; one that the candidate lacks counts as worse.
 
+    Where measures come with their standard errors (``frechet`` and ``frechet_error``), two errors of the difference are
+    allowed on top of the tolerance: a version must not be refused for the pictures that happened to be drawn.
+
     Args:
         kind: The generators' kind; of an unknown one nothing is compared, and nothing passes.
         champion: Name → figure.
@@ -107,7 +113,8 @@ def judge_offline(
         if not math.isfinite(held):
             continue
         got = candidate.get(measure.name, math.nan)
-        slack = measure.slack(held)
+        errors = (found_of.get(f"{measure.name}_error", 0.0) for found_of in (champion, candidate))
+        slack = measure.slack(held) + _ERRORS * math.hypot(*errors)
         worst = held - slack if measure.higher_is_better else held + slack
         passes = math.isfinite(got) and (got >= worst if measure.higher_is_better else got <= worst)
         found.append(Comparison(measure.name, held, got, worst, passes))

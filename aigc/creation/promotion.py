@@ -43,6 +43,7 @@ class Outcome(StrEnum):
     FORCED = "forced"
     ROLLED_BACK = "rolled_back"
     SETTLED = "settled"
+    OVERRULED = "overruled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,12 @@ class Promoter:
         if fewer < self.options.least:
             return Step(state)
         found = self.compare(state)
-        text = f"mean reward {found.value:+.4f} against the older version, {found.low:+.4f} to {found.high:+.4f}"
+        counts = (state.champion_rewards.n, state.other_rewards.n)
+        newer, older = counts if state.stage is Stage.WATCH else counts[::-1]
+        text = (
+            f"mean reward {found.value:+.4f} against the older version, {found.low:+.4f} to {found.high:+.4f}, "
+            f"after {newer:,} pieces of work of the newer and {older:,} of the older one"
+        )
         if found.high < 0:
             return self._end(state, worse=True, text=text)
         if found.low > -self.options.margin:

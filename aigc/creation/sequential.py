@@ -64,7 +64,9 @@ def difference(one: Tally, other: Tally, *, alpha: float, spread: float) -> Diff
     Koomen, Pekelis and Walsh 2017, section 4), so that by Ville's inequality it ever exceeds 1/alpha with probability
     alpha at most: |d̂ - d|² ≤ 2V(V + spread²)/spread² · (ln(1/alpha) + ½·ln(1 + spread²/V)), V the variance of d̂.
     That the estimate is normal is a matter of many observations (Waudby-Smith et al. 2024): begin to look after a
-    hundred or more.
+    hundred or more. For each side the larger of its own variance and that of all rewards is taken: of rewards that are
+    mostly 0, a side that was unlucky has a low mean and a low variance too, and its interval would be too narrow just
+    when it lies too low (equal versions in a canary of 10 % were stopped in 4.3 % of 400 runs, with it in 2.3 %).
 
     Args:
         one: At least one reward.
@@ -74,7 +76,8 @@ def difference(one: Tally, other: Tally, *, alpha: float, spread: float) -> Diff
     """
     if not (one.n and other.n):
         return Difference(math.nan, -math.inf, math.inf)
-    variance = one.variance / one.n + other.variance / other.n
+    pooled = Tally(one.n + other.n, one.total + other.total, one.squares + other.squares).variance
+    variance = max(one.variance, pooled) / one.n + max(other.variance, pooled) / other.n
     prior = spread * spread
     half = math.sqrt(
         2 * variance * (variance + prior) / prior * (math.log(1 / alpha) + 0.5 * math.log1p(prior / variance))

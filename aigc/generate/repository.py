@@ -23,6 +23,7 @@ CHAMPION = "champion"
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 _ALIASES = "aliases.json"
+_EVALUATIONS = "evaluations.json"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _REMEDY = "restore the file, or train the model again and set the alias"
 
@@ -221,6 +222,19 @@ class ModelRepository:
             del aliases[alias]
             self._write_aliases(name, aliases)
 
+    def note_measures(self, reference: str, measures: Mapping[str, float]) -> ModelInfo:
+        """Add what an evaluation measured of a version; it comes before what its training measured by the same names.
+
+        Raises:
+            NotFoundError: No such model.
+        """
+        info = self.get(reference)
+        with self._lock:
+            noted = self._evaluations(info.name)
+            noted[str(info.version)] = {**noted.get(str(info.version), {}), **measures}
+            durable.replace_file(self.root / info.name / _EVALUATIONS, json.dumps(noted, indent=1) + "\n")
+        return self.get(info.id)
+
     def delete(self, reference: str) -> ModelInfo:
         """Remove one version, whose number is never given again while a newer one stands.
 
@@ -253,6 +267,9 @@ class ModelRepository:
         raw = durable.read_manifest(path, reason="MODEL_CORRUPT", remedy=_REMEDY)
         if raw.pop("format", None) != _FORMAT:
             raise CorruptDataError(f"{path} is of another format than {_FORMAT}; upgrade aigc", reason="MODEL_CORRUPT")
+        noted = self._evaluations(name).get(str(version))
+        if noted:
+            raw["measures"] = {**raw.get("measures", {}), **noted}
         try:
             return ModelInfo(**raw, aliases=tuple(a for a, v in sorted(aliases.items()) if v == version))
         except TypeError as error:
@@ -264,6 +281,12 @@ class ModelRepository:
             return {}
         raw = durable.read_manifest(path, reason="MODEL_CORRUPT", remedy="remove the file and set the aliases again")
         return {str(k): int(v) for k, v in raw.items()}
+
+    def _evaluations(self, name: str) -> dict[str, dict[str, float]]:
+        path = self.root / name / _EVALUATIONS
+        if not path.exists():
+            return {}
+        return durable.read_manifest(path, reason="MODEL_CORRUPT", remedy="remove the file and evaluate again")
 
     def _write_aliases(self, name: str, aliases: Mapping[str, int]) -> None:
         durable.replace_file(self.root / name / _ALIASES, json.dumps(aliases, indent=1) + "\n")

@@ -16,11 +16,12 @@ class CreationRecipe:
 
     Attributes:
         enabled: May anything be generated for this strategy's users?
+        background: May the server generate for them between requests too (see ``[creation]`` of the settings)?
         models: References of generators, ``digits`` or ``poems@champion``; empty for every model that can.
         adventure: From 0, near what the user likes, to 1, far from it.
         least_events: Events below which a profile says too little to generate for.
-        least_relevance: Mean similarity of the best existing unseen items with the profile, below which the catalogue
-            is thin for this user; in [0, 1].
+        least_relevance: Mean nearness of the best existing unseen items to the profile, below which the catalogue is
+            thin for this user; 1 is as near as what the user likes lies to the rest of its taste.
         least_coverage: Share of the profile's weight on categories that still have enough unseen items, below which
             the catalogue is thin; in [0, 1].
         enough_items: Unseen items of a category that are enough.
@@ -28,7 +29,8 @@ class CreationRecipe:
         per_day: Items generated for all users in 24 hours.
         candidates: Candidates tried for each item wanted.
         least_quality: Quality below which a candidate is refused, in [0, 1].
-        duplicate_distance: Root mean square difference (0 to 255) below which a picture is a copy.
+        duplicate_distance: Root mean square difference (0 to 255) of pictures in one place, brightness and contrast,
+            below which one is a copy of the other.
         most_copied: Share of a text's windows that may stand in known texts.
         unsupported_claims: ``refuse``, ``mark`` or ``allow`` numbers and names that no source item supports.
         fiction: Classes and categories whose texts claim nothing, separated by commas.
@@ -37,11 +39,13 @@ class CreationRecipe:
         review: ``none``, or ``before``: nothing is recommended before a person approved it.
         share_over_time: Part of all that is shown over ``share_hours`` that generated items may fill, in [0, 1].
         share_hours: Over how long.
+        adapt_share: Lower the share of generated items where people like them less than the rest.
         explore_slots: Places of a list in which new generated items are tried.
         limits: What this strategy does not do, shown to its operators.
     """
 
     enabled: bool = False
+    background: bool = False
     models: str = ""
     adventure: float = 0.3
     least_events: int = 3
@@ -51,8 +55,8 @@ class CreationRecipe:
     per_user_day: int = 20
     per_day: int = 10_000
     candidates: int = 4
-    least_quality: float = 0.05
-    duplicate_distance: float = 6.0
+    least_quality: float = 0.02
+    duplicate_distance: float = 8.0
     most_copied: float = 0.6
     unsupported_claims: str = "refuse"
     fiction: str = ""
@@ -61,6 +65,7 @@ class CreationRecipe:
     review: str = "none"
     share_over_time: float = 0.5
     share_hours: float = 24.0
+    adapt_share: bool = True
     explore_slots: int = 0
     limits: str = ""
 

@@ -111,9 +111,16 @@ class Live:
             self.serving.state.delete_items(list(ids))
 
     def apply_events(self, batch: EventBatch) -> None:
-        """Add stored events to their users' histories; those applied before are left out."""
+        """Add stored events to their users' histories; those applied before are left out.
+
+        Events of other processes that were stored before these are read from the store first, so that none is skipped.
+        """
         with self._apply_lock:
-            _apply_events(self.serving, batch, self._weights)
+            serving = self.serving
+            if len(batch.seqs) and int(batch.seqs[0]) > serving.event_seq + 1:
+                for missed in self._store.iterate_events(since_seq=serving.event_seq):
+                    _apply_events(serving, missed, self._weights)
+            _apply_events(serving, batch, self._weights)
 
     def apply_preferences(self, preferences: Preferences) -> None:
         """Let declarations count."""

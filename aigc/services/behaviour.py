@@ -14,6 +14,7 @@ from aigc.prepare.event_pipeline import EventPipeline
 from aigc.prepare.steps import PrepareOptions, event_pipeline
 from aigc.profiles.weights import EventWeights
 from aigc.services.limits import Limits
+from aigc.services.observer import Observer
 from aigc.store.sql import SqlStore
 
 __all__ = ["Behaviour"]
@@ -33,6 +34,7 @@ class Behaviour:
         self._weights = weights
         self._limits = limits
         self._prepare = prepare or PrepareOptions()
+        self.observer = Observer()
 
     def record(self, events: Sequence[Event]) -> list[bool]:
         """Store events and wait; True at i when events[i] is new, False when its id was known.
@@ -65,7 +67,15 @@ class Behaviour:
                 self.check(event, f"events[{i}]", latest)
         if pipeline is None and cleaning.changed:
             _log.info("prepared %d events: %s", len(events), "; ".join(cleaning.lines()))
-        return self._store.submit_events(events)
+        began = time.perf_counter()
+        written = self._store.submit_events(events)
+
+        def tell(done: Future[list[bool]]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.observer.recorded(len(events), time.perf_counter() - began)
+
+        written.add_done_callback(tell)
+        return written
 
     def check(self, event: Event, path: str, latest_ms: float) -> None:
         """Raise InvalidInputError naming the first wrong field of an event under ``path``."""

@@ -25,17 +25,19 @@ from aigc.creation.known_content import KnownContent
 from aigc.creation.label import LABEL_ATTRIBUTE, explicit_label, implicit_label, label_file
 from aigc.creation.studio import PictureOrder, Studio, TextOrder
 from aigc.entities import Creation, CreationState, Item, ItemContent, Profile
-from aigc.errors import CancelledError, ConflictError, InvalidInputError, NotFoundError
+from aigc.errors import AigcError, CancelledError, ConflictError, InvalidInputError, NotFoundError
 from aigc.generate.repository import ModelInfo
 from aigc.recommend.creation_recipe import CreationRecipe
 from aigc.recommend.live import Live
 from aigc.recommend.strategy_book import StrategyBook
 from aigc.services.catalog import Catalog
+from aigc.services.compared_work import ComparedWork
 from aigc.services.creation_makers import Batch, Makers, arms_of, content_digest
 from aigc.services.creation_steps import CreationOrder, CreationProgress, CreationStep
 from aigc.services.creation_supply import find_supply, taste_vectors
 from aigc.services.exposure import Exposure
 from aigc.services.profiles import Profiles
+from aigc.services.promotion_status import Assignment
 from aigc.services.recommender import Recommender
 from aigc.store.base import Store
 
@@ -63,6 +65,7 @@ class Creator:
         arms: Arms,
         tried: Arms,
         exposure: Exposure,
+        compared: ComparedWork,
         *,
         provider: str = "aigc",
     ) -> None:
@@ -76,6 +79,7 @@ class Creator:
         self._arms = arms
         self._tried = tried
         self._exposure = exposure
+        self._compared = compared
         self._provider = provider
         self._known: dict[tuple[float, float], KnownContent] = {}
         self._lock = threading.Lock()
@@ -126,7 +130,9 @@ class Creator:
             raise InvalidInputError("reason is empty; say why, so that the generator can be mended", field="reason")
         creation = self._pending(creation_id, reviewer)
         self._catalog.delete([creation.item_id])
-        return self._reviewed(creation, CreationState.REJECTED, reviewer, reason)
+        reviewed = self._reviewed(creation, CreationState.REJECTED, reviewer, reason)
+        self._compared.rejected(reviewed)
+        return reviewed
 
     def get(self, creation_or_item_id: str) -> Creation:
         """By its own id, or by that of the item it became.
@@ -230,12 +236,14 @@ class Creator:
         taken = np.empty((0, serving.state.embedding_size), np.float32)
         left = dict(arms)
         attempts = order.n * recipe.candidates * 2
+        call = secrets.token_hex(8)
         while admitted < order.n and left and made < attempts:
             if gone():
                 raise CancelledError("the caller left, or the deadline passed, while content was made")
             arm, propensity = self._arms.choose(list(left), int(rng.integers(1 << 62)))
             wanted = min((order.n - admitted) * recipe.candidates, attempts - made, 16)
-            batch = makers.make(arm, left[arm], wanted, adventure, rng)
+            served = self._compared.assign(arm, left[arm], f"{call}/{made}", recipe.model_references)
+            served, batch = self._make(makers, served, wanted, adventure, rng)
             if not batch:
                 # The profile has nothing to tell this model.
                 del left[arm]
@@ -248,16 +256,31 @@ class Creator:
                     good.append(one)
                 else:
                     refused += 1
-                    yield CreationStep(creation=self._refuse(order, one, arm, verdict))
+                    yield CreationStep(creation=self._refuse(order, one, served, verdict))
             room = -(-(order.n - admitted) // len(left))
             for one in self._best(good, tastes, taken, room):
-                creation, item = self._admit(order, recipe, one, arm, propensity)
+                creation, item = self._admit(order, recipe, one, served, propensity)
                 admitted += 1
                 taken = np.concatenate([taken, serving.encode([item])])
                 yield CreationStep(creation=creation, item=item)
-            yield CreationStep(
-                progress=CreationProgress(made, admitted, refused, order.n, f"{arm.model} by {arm.condition}")
-            )
+            self._compared.ended(served)
+            stage = f"{served.arm.model} by {served.arm.condition}"
+            yield CreationStep(progress=CreationProgress(made, admitted, refused, order.n, stage))
+
+    def _make(
+        self, makers: Makers, served: Assignment, n: int, adventure: float, rng: np.random.Generator
+    ) -> tuple[Assignment, list[Batch]]:
+        """Candidates, and who made them: where two versions are compared the other one stands in for one that fails."""
+        try:
+            return served, makers.make(served.arm, served.info, n, adventure, rng)
+        except AigcError:
+            other = self._compared.instead_of(served)
+            if other is None:
+                raise
+        batch = makers.make(other.arm, other.info, n, adventure, rng)
+        # Only now: where the generator is down, neither can work.
+        self._compared.ended(served, failed=True)
+        return other, batch
 
     def _best(
         self, good: Sequence[Batch], tastes: NDArray[np.float32], taken: NDArray[np.float32], room: int
@@ -282,7 +305,7 @@ class Creator:
         return chosen[:room]
 
     def _admit(
-        self, order: CreationOrder, recipe: CreationRecipe, one: Batch, arm: GenerationArm, propensity: float
+        self, order: CreationOrder, recipe: CreationRecipe, one: Batch, served: Assignment, propensity: float
     ) -> tuple[Creation, Item]:
         creation_id = secrets.token_hex(12)
         pending = recipe.review == "before"
@@ -293,17 +316,18 @@ class Creator:
                 item.content.media_type, label_file(item.content.media_type, item.content.data, label)
             )
             item = replace(item, content=content)
-        creation = self._record(order, one, arm, creation_id)
+        creation = self._record(order, one, served, creation_id)
         creation = replace(
             creation,
             item_id=item.id,
             state=CreationState.PENDING if pending else CreationState.ADMITTED,
-            recipe=dict(creation.recipe) | {"propensity": round(propensity, 6)},
+            recipe=dict(creation.recipe) | {"propensity": round(propensity * served.share, 6)},
         )
         # The record first: an item without one must never be shown.
         self._store.creations.put(creation)
         self._catalog.upsert([item])
-        self._arms.own(item.id, arm.id)
+        self._arms.own(item.id, served.arm.id)
+        self._compared.made(creation)
         if not pending:
             self._introduce(item.id)
         return creation, item
@@ -312,21 +336,22 @@ class Creator:
         self._tried.own(item_id, item_id)
         self._exposure.introduce(item_id)
 
-    def _refuse(self, order: CreationOrder, one: Batch, arm: GenerationArm, verdict: Verdict) -> Creation:
-        creation = self._record(order, one, arm, secrets.token_hex(12))
+    def _refuse(self, order: CreationOrder, one: Batch, served: Assignment, verdict: Verdict) -> Creation:
+        creation = self._record(order, one, served, secrets.token_hex(12))
         creation = replace(creation, state=CreationState.REFUSED, reason=verdict.reason, detail=verdict.detail)
         self._store.creations.put(creation)
+        self._compared.made(creation)
         return creation
 
-    def _record(self, order: CreationOrder, one: Batch, arm: GenerationArm, creation_id: str) -> Creation:
+    def _record(self, order: CreationOrder, one: Batch, served: Assignment, creation_id: str) -> Creation:
         return Creation(
             creation_id,
             order.user_id,
             CreationState.ADMITTED,
             one.candidate.kind,
-            arm.model,
-            arm.condition,
-            one.recipe,
+            served.arm.model,
+            served.arm.condition,
+            dict(one.recipe) | dict(served.told),
             int(time.time() * 1000),
             title=one.candidate.title,
             source_item_ids=one.condition.sources,

@@ -25,7 +25,7 @@ from aigc.generate.repository import ModelInfo
 from aigc.prepare.language import detect_language
 from aigc.prepare.picture import decode_picture
 
-__all__ = ["Batch", "Makers", "arms_of", "content_digest"]
+__all__ = ["Batch", "Makers", "arms_of", "content_digest", "ways_of"]
 
 _SEED_BITS = 53
 _WAYS = {"gan": ("class",), "vae": ("taste", "class"), "caption-gan": ("caption",), "gpt": ("prompt",)}
@@ -48,19 +48,24 @@ def arms_of(models: Sequence[ModelInfo], references: Sequence[str], kind: str) -
 
     Args:
         models: All versions.
-        references: ``name`` or ``name@version``; empty for all.
+        references: ``name``, ``name@alias`` or ``name@version``; empty for all. A bare name means its champion; which
+            version does a piece of work while two are compared is decided for that piece (:meth:`Promotions.assign`).
         kind: Of the content wanted; empty for any.
     """
     wanted = set(references)
     found = []
     for info in models:
-        named = info.id in wanted or ((info.name in wanted or not wanted) and "champion" in info.aliases)
-        candidate = "candidate" in info.aliases and (info.name in wanted or not wanted)
-        if (named or candidate) and (not kind or _KINDS.get(info.kind) == kind):
-            ways = _WAYS.get(info.kind, ())
-            has_classes = bool(info.details.get("classes"))
-            found += [(GenerationArm(info.id, way), info) for way in ways if way != "class" or has_classes]
+        named = info.id in wanted or any(f"{info.name}@{alias}" in wanted for alias in info.aliases)
+        named = named or ((info.name in wanted or not wanted) and "champion" in info.aliases)
+        if named and (not kind or _KINDS.get(info.kind) == kind):
+            found += [(GenerationArm(info.id, way), info) for way in ways_of(info)]
     return found
+
+
+def ways_of(info: ModelInfo) -> tuple[str, ...]:
+    """The ways of conditioning a model for a user; empty for a kind that makes nothing for users."""
+    ways = _WAYS.get(info.kind, ())
+    return ways if info.details.get("classes") else tuple(way for way in ways if way != "class")
 
 
 def content_digest(data: bytes) -> str:
@@ -129,12 +134,14 @@ class Makers:
         return self._latents[info.id]
 
     def _picture(self, info: ModelInfo, condition: Condition, made: Made) -> Batch:
-        category = condition.category or made.label
+        # What a model that reads captions calls a label is the caption, which is no category.
+        label = "" if condition.way == "caption" else made.label
+        category = condition.category or label
         candidate = Candidate(
             "image",
             title=_title(condition, made, info),
             pixels=np.asarray(decode_picture(made.data)),
-            label=made.label or category,
+            label=label or category,
             quality=made.quality,
             language=self._language(condition),
             sources=[self._items[i] for i in condition.sources if i in self._items],
@@ -142,7 +149,7 @@ class Makers:
         recipe = {
             "model": info.id,
             "seed": made.seed,
-            "class": condition.class_name or made.label,
+            "class": condition.class_name or label,
             "caption": condition.caption,
             "latent": list(condition.latent),
             "truncation": 1.0,
@@ -183,5 +190,5 @@ class Makers:
 
 
 def _title(condition: Condition, made: Made, info: ModelInfo) -> str:
-    named = condition.caption or made.label or condition.category
+    named = condition.caption[:_TITLE_CHARACTERS].strip() or made.label or condition.category
     return f"{named} · {info.name} #{made.seed % 10_000:04d}" if named else f"{info.name} #{made.seed % 10_000:04d}"

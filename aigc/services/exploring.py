@@ -23,7 +23,10 @@ _NEAREST = 32
 
 
 class Explorer:
-    """Chooses among the new items nearest to the user, by what became of each so far."""
+    """Chooses among the new items nearest to the user, by what became of each so far.
+
+    One is tried only where it is at least as near the user as the median of the list's own items.
+    """
 
     def __init__(self, live: Live, exposure: Exposure, arms: Arms, items: Arms) -> None:
         """Args: live: what serves; exposure: which items are new; arms: of the generators; items: of each item."""
@@ -57,6 +60,12 @@ class Explorer:
         fresh = self._exposure.fresh() if slots and request.personalised and not filtered else {}
         if not fresh:
             return tuple(ranked), {}
+        # What was deleted or hidden since is tried no more.
+        place = {i: row for i in fresh if (row := serving.state.item_row(i)) >= 0}
+        visible = serving.state.visible(np.array(list(place.values()), np.uint32))
+        fresh = {i: fresh[i] for i, shown in zip(place, visible.tolist(), strict=True) if shown}
+        if not fresh:
+            return tuple(ranked), {}
         vectors, present = self._live.engine.user_vectors([request.user_id])
         near = serving.embeddings(list(fresh))
         if not present[0] or vectors.shape[1] != near.shape[1]:
@@ -64,7 +73,16 @@ class Explorer:
         cosines = near @ vectors[0]
         denied = set(request.deny)
         names = list(fresh)
-        best = [row for row in np.argsort(-cosines)[:_NEAREST].tolist() if names[row] not in denied]
+        # Where the catalogue has what is nearer, a trial would cost the user more than it teaches.
+        listed = serving.embeddings([item.item_id for item in ranked if not item.generated]) @ vectors[0]
+        least = float(np.median(listed)) if len(listed) else -1.0
+        best = [
+            row
+            for row in np.argsort(-cosines)[:_NEAREST].tolist()
+            if names[row] not in denied and cosines[row] >= least
+        ]
+        if not best:
+            return tuple(ranked), {}
         candidates = [
             FreshItem(
                 names[row],

@@ -37,8 +37,25 @@ class JobEnd:
 class JobRunner:
     """Starts the process, listens to it, and can make it stop."""
 
-    def __init__(self, run_folder: Path, models: Path, log: Path, store_url: str, limits: TrainingLimits) -> None:
-        """Args: run_folder: with ``run.json``; models: of the repository; log: gets its standard error."""
+    def __init__(
+        self,
+        run_folder: Path,
+        models: Path,
+        log: Path,
+        store_url: str,
+        limits: TrainingLimits,
+        event_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        """Start.
+
+        Args:
+            run_folder: With ``run.json``.
+            models: Of the repository.
+            log: Gets its standard error.
+            store_url: Of the catalogue.
+            limits: What it may use.
+            event_weights: Of event types; None for the built-in ones.
+        """
         self._log = log
         with log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
@@ -49,7 +66,8 @@ class JobRunner:
                 # Libraries read the number when they are loaded, before the job can say it.
                 env={**os.environ, "OMP_NUM_THREADS": str(limits.chosen_threads)},
             )
-        self._say({"store_url": store_url, "niceness": limits.niceness})
+        told: dict[str, Any] = {"store_url": store_url, "niceness": limits.niceness}
+        self._say(told | ({"event_weights": dict(event_weights)} if event_weights else {}))
 
     @property
     def pid(self) -> int:

@@ -95,6 +95,11 @@ class ModelPool:
         with self._lock:
             return frozenset(i for i, held in self._held.items() if held.done() and held.exception() is None)
 
+    def models(self) -> list[LoadedModel]:
+        """What is in memory."""
+        with self._lock:
+            return [held.result() for held in self._held.values() if held.done() and held.exception() is None]
+
     def close(self) -> None:
         """Let everything go."""
         with self._lock:

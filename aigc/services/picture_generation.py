@@ -147,9 +147,21 @@ class PictureGeneration:
     ) -> tuple[LoadedModel, NDArray[np.float32]]:
         """(n, latent_size) float32 of encoded pictures, brought to the model's size; raises as :meth:`images`."""
         self._count(len(images), {field: len(images)})
-        model, latent_model, shape = self._latent_model(reference)
+        _, _, shape = self._latent_model(reference)
         pixels = np.stack([self._pixels(data, shape, f"{field}[{i}]") for i, data in enumerate(images)])
-        rows = self._strides(len(images), lambda part: list(latent_model.encode(pixels[part])), gone)
+        return self.encode_pixels(reference, pixels, gone, field)
+
+    def encode_pixels(
+        self, reference: str, pixels: NDArray[np.uint8], gone: Gone, field: str = "images"
+    ) -> tuple[LoadedModel, NDArray[np.float32]]:
+        """(n, latent_size) float32 of pictures (n, height, width, channels) of the model's size."""
+        self._count(len(pixels), {field: len(pixels)})
+        model, latent_model, shape = self._latent_model(reference)
+        if pixels.shape[1:] != shape:
+            raise InvalidInputError(
+                f"{field} are of {pixels.shape[1:]}; the model's height, width and channels are {shape}", field=field
+            )
+        rows = self._strides(len(pixels), lambda part: list(latent_model.encode(pixels[part])), gone)
         return model, np.stack(rows)
 
     def decode(

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from aigc.creation.arms import Arms
 from aigc.creation.bandit.generation_arm import GenerationArm
+from aigc.creation.bandit.rewards import RewardOptions
+from aigc.creation.promotion import PromotionOptions
 from aigc.entities import Creation
 from aigc.errors import ConflictError, CorruptDataError
 from aigc.features.base import Encoder
+from aigc.generate.repository import ModelRepository
 from aigc.index.snapshot import SnapshotFolder
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import EventWeights
@@ -22,20 +25,27 @@ from aigc.recommend.train import TrainProgress, train
 from aigc.recommend.train_options import TrainOptions
 from aigc.services.admin import Admin
 from aigc.services.answer_log import AnswerLog
+from aigc.services.background import Background
+from aigc.services.background_options import BackgroundOptions
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
 from aigc.services.creation import Creator
 from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
+from aigc.services.follower import Follower
+from aigc.services.foreground import Foreground
 from aigc.services.intake import Intake
 from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
+from aigc.services.observer import Observer
 from aigc.services.profiles import Profiles
+from aigc.services.promotions import Promotions
 from aigc.services.recommender import Recommender
 from aigc.services.suggestion import Suggestions
 from aigc.services.training import Training
 from aigc.services.training_limits import TrainingLimits
 from aigc.services.watcher import Watcher
+from aigc.services.worth import Worth
 from aigc.store.base import EventBatch
 from aigc.store.sql import SqlStore, open_store
 
@@ -54,11 +64,14 @@ class PlatformOptions:
         train: What a build trains.
         limits: What a call may hold.
         prepare: The steps that items and events go through.
+        promotion: How cautiously a new version of a model becomes champion.
+        rewards: How events on what was made become rewards of its version.
         keep_snapshots: Snapshots left on disk after a build.
         poll_ms: How often to look for a new snapshot and for edited strategies; 0 for never.
         read_only: Open beside a running server; every write is refused.
         verify: Compare the snapshot's files with their checksums before serving.
         training: What training jobs may use.
+        background: What may be generated between requests.
         serving: False opens for writing alone, as an import needs it: nothing is loaded, nothing can be asked.
     """
 
@@ -67,11 +80,14 @@ class PlatformOptions:
     train: TrainOptions = field(default_factory=TrainOptions)
     limits: Limits = field(default_factory=Limits)
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
+    promotion: PromotionOptions = field(default_factory=PromotionOptions)
+    rewards: RewardOptions = field(default_factory=RewardOptions)
     keep_snapshots: int = 3
     poll_ms: int = 0
     read_only: bool = False
     verify: bool = True
     training: TrainingLimits = field(default_factory=TrainingLimits)
+    background: BackgroundOptions = field(default_factory=BackgroundOptions)
     serving: bool = True
 
     def url(self, home: Path) -> str:
@@ -98,6 +114,7 @@ class Platform:
         self.exposure = Exposure()
         self.arms = Arms()
         self.tried = Arms()
+        self.worth = Worth(self.arms.owns)
         explorer = Explorer(self.live, self.exposure, self.arms, self.tried)
         self.recommender = Recommender(
             self.live,
@@ -107,8 +124,12 @@ class Platform:
             self.exposure,
             explorer,
             LearningPaths(store, options.weights),
+            self.worth,
         )
-        self.training = Training(home, options.url(home), options.training)
+        self.training = Training(home, options.url(home), options.training, options.weights.by_type)
+        self.promotions = Promotions(
+            ModelRepository(home / "models"), store.creations, options.promotion, options.rewards
+        )
         self.creator = Creator(
             store,
             self.live,
@@ -119,11 +140,18 @@ class Platform:
             self.arms,
             self.tried,
             self.exposure,
+            self.promotions.work,
         )
         self.suggestions = Suggestions(store, self.live)
+        self.foreground = Foreground()
+        self.background = Background(
+            store, self.creator, self.strategies, options.weights, self.foreground, options.background
+        )
         self._building = threading.Lock()
         self._refusal: CorruptDataError | None = None
+        self.observer = Observer()
         self._watcher: Watcher | None = None
+        self._follower: Follower | None = None
         self.admin = Admin(store, self.live, self.snapshots, self.strategies, self.build, self.problems)
 
     @classmethod
@@ -147,8 +175,14 @@ class Platform:
             if not options.read_only:
                 store.on_events = platform._on_events
             platform._serve_newest()
+            if store.shared and not options.read_only:
+                # Before the remembering: an event that comes between the two may count twice, and none is missed.
+                platform._follower = Follower(store, platform.live, platform._learn)
+            if not options.read_only:
+                platform.promotions.start()
             platform._remember_creations()
             if not options.read_only:
+                platform.promotions.watch()
                 platform.training.start()
             if options.poll_ms:
                 platform._watcher = Watcher(
@@ -158,6 +192,18 @@ class Platform:
             store.close()
             raise
         return platform
+
+    @property
+    def dropped_answers(self) -> int:
+        """Answers that were given and not kept."""
+        return self.answers.dropped if self.answers else 0
+
+    def observe(self, observer: Observer) -> None:
+        """Have everything counted by ``observer``."""
+        self.observer = self.recommender.observer = self.behaviour.observer = observer
+        self.store.listen_to_commits(observer.committed)
+        if self._follower is not None:
+            self._follower.observer = observer
 
     def build(self) -> Iterator[TrainProgress]:
         """Train and publish a snapshot of what is stored; one at a time.
@@ -183,13 +229,24 @@ class Platform:
     def problems(self) -> tuple[str, ...]:
         """What an operator should look at, each in one sentence."""
         refused = (str(self._refusal),) if self._refusal else ()
-        return refused + (self._watcher.problems() if self._watcher else ()) + self.training.problems
+        followed = self._follower.problems() if self._follower else ()
+        return (
+            refused
+            + followed
+            + (self._watcher.problems() if self._watcher else ())
+            + self.training.problems
+            + self.promotions.problems
+        )
 
     def close(self) -> None:
         """Finish what is queued, let a job in training stop where it is, and release the store."""
+        self.background.close()
         self.training.close()
         if self._watcher is not None:
             self._watcher.close()
+        if self._follower is not None:
+            self._follower.close()
+        self.promotions.close()
         if self.answers is not None:
             self.answers.close()
         self.store.close()
@@ -199,7 +256,6 @@ class Platform:
         name = self.options.train.text_encoder
         if not name:
             return None
-        from aigc.generate.repository import ModelRepository
         from aigc.generate.text_encoder import ModelTextEncoder
 
         repository = ModelRepository(self.home / "models")
@@ -225,12 +281,16 @@ class Platform:
 
     def _on_events(self, batch: EventBatch) -> None:
         self.live.apply_events(batch)
-        self._learn(batch)
+        self.background.note(batch)
+        if self._follower is None:
+            self._learn(batch)
 
     def _learn(self, batch: EventBatch) -> None:
         weights = self.options.weights.weigh(batch.types, batch.values).tolist()
         self.arms.learn(batch.item_ids, weights)
         self.tried.learn(batch.item_ids, weights)
+        self.promotions.work.learn(batch.item_ids, batch.user_ids, weights, batch.times_ms.tolist())
+        self.worth.learn(batch.item_ids, weights)
 
     def _remember_creations(self) -> None:
         """What became of what was generated, rebuilt from the records and the events."""

@@ -25,6 +25,8 @@ from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
 from aigc.services.learning_paths import LearningPaths
 from aigc.services.limits import Limits
+from aigc.services.observer import Observer
+from aigc.services.worth import Worth
 
 __all__ = ["Recommender"]
 
@@ -41,6 +43,7 @@ class Recommender:
         exposure: Exposure,
         explorer: Explorer,
         paths: LearningPaths,
+        worth: Worth,
     ) -> None:
         """Wire.
 
@@ -52,6 +55,7 @@ class Recommender:
             exposure: Counts what is shown, so that generated items keep their share over time.
             explorer: Lets new generated items be tried.
             paths: Knows what a learner is not ready for.
+            worth: Knows how generated items do beside the rest.
         """
         self._live = live
         self._strategies = strategies
@@ -60,7 +64,9 @@ class Recommender:
         self._exposure = exposure
         self._explorer = explorer
         self._paths = paths
+        self._worth = worth
         self._similar_plan = SIMILAR.plan()
+        self.observer = Observer()
 
     def recommend(self, request: RecommendRequest) -> Recommendation:
         """One answer.
@@ -171,13 +177,18 @@ class Recommender:
             requests = [
                 replace(r, deny=(*r.deny, *self._paths.blocked(r.user_id, strategy.learning))) for r in requests
             ]
+        began = time.perf_counter()
         queries = self._queries(serving, requests, choice, now_ms)
         wanted = sum(request.n for request in requests)
         room = self._exposure.room(strategy.generate.share_over_time, strategy.generate.share_hours, max(1, wanted))
         cap = min(strategy.max_generated_share, room)
+        if strategy.generate.enabled and strategy.generate.adapt_share:
+            cap *= self._worth.factor()
         if cap < strategy.max_generated_share:
             plan = replace(strategy, max_generated_share=cap).plan()
+        asked = time.perf_counter()
         results = self._live.engine.recommend(queries, plan)
+        found = time.perf_counter()
         answers = []
         for i, request in enumerate(requests):
             answer_id = secrets.token_hex(12)
@@ -199,6 +210,12 @@ class Recommender:
             if log and self._log is not None:
                 self._log.add(answer, now_ms, tried)
             answers.append(answer)
+        self.observer.answered(
+            len(answers),
+            {"vectors": asked - began, "engine": found - asked, "assemble": time.perf_counter() - found},
+            sum(len(answer.items) for answer in answers),
+            sum(item.generated for answer in answers for item in answer.items),
+        )
         return answers
 
     def _queries(

@@ -49,6 +49,7 @@ class TrainingRequest:
         options: By name, as typed.
         data: Which items.
         request_id: The same id asks for the same job; "" for none.
+        from_model: ``name``, ``name@version`` or ``name@champion`` of the model to go on with; "" to begin anew.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class TrainingRequest:
     options: Mapping[str, str]
     data: DataChoice
     request_id: str = ""
+    from_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +71,27 @@ class JobPage:
 class Training:
     """The jobs of one data directory. All methods may be called from any thread."""
 
-    def __init__(self, home: Path, store_url: str, limits: TrainingLimits | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store_url: str,
+        limits: TrainingLimits | None = None,
+        event_weights: Mapping[str, float] | None = None,
+    ) -> None:
         """Nothing runs before :meth:`start`.
 
         Args:
             home: The data directory; jobs are in ``jobs/``, what comes of them in ``models/``.
             store_url: Where a job's process reads the catalogue.
             limits: What jobs may use.
+            event_weights: Of event types, to tell what was liked.
         """
         self.problems: tuple[str, ...] = ()
         self._folder = JobFolder(home / "jobs")
         self._repository = ModelRepository(home / "models")
         self._store_url = store_url
         self._limits = limits or TrainingLimits()
+        self._event_weights = event_weights
         # Guards everything below; notified of every change.
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
@@ -151,6 +161,7 @@ class Training:
             request.data,
             self._repository,
             threads=self._limits.chosen_threads,
+            from_model=request.from_model,
         )
         with self._changed:
             if self._closing:
@@ -171,6 +182,7 @@ class Training:
                 spec.model,
                 options=dict(request.options),
                 data=spec.data,
+                from_model=request.from_model,
                 request_id=request.request_id,
                 created_ms=spec.created_ms,
             )
@@ -282,11 +294,12 @@ class Training:
         known = next((j for j in self._jobs.values() if j.request_id == request.request_id), None)
         if known is None:
             return None
-        if (known.kind, known.model, dict(known.options), known.data) != (
+        if (known.kind, known.model, dict(known.options), known.data, known.from_model) != (
             request.kind,
             request.model,
             dict(request.options),
             request.data,
+            request.from_model,
         ):
             raise AlreadyExistsError(
                 f"request_id {request.request_id!r} asked for another training, job {known.id}; give a new id",
@@ -329,6 +342,7 @@ class Training:
             self._folder.log(job.id),
             self._store_url,
             self._limits,
+            self._event_weights,
         )
         with self._changed:
             self._runner = runner

@@ -84,7 +84,7 @@ def restore(folder: Path, store: SqlStore, progress: Progress = lambda _: None) 
                     reason="BACKUP_CORRUPT",
                 )
     counts = store.counts()
-    if counts.items or counts.events or any(True for _ in store.iterate_preferences()):
+    if counts.items or counts.events or store.creations.list(limit=1) or any(True for _ in store.iterate_preferences()):
         raise ConflictError("the store is not empty; restore into a new data directory or database")
     for place, name in enumerate(tables):
         store.load_table(name, _rows(folder / f"{name}.jsonl"))

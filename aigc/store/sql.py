@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -19,6 +20,7 @@ from aigc.entities import Event, Item, ItemContent, Preferences
 from aigc.errors import ConflictError
 from aigc.store import rows
 from aigc.store.base import EventBatch, ItemPage, LoggedRecommendation, StoreCounts, StoredEvent
+from aigc.store.changes import Changes, announce
 from aigc.store.connect import connect, parse_url, sqlite_file
 from aigc.store.faults import translated
 from aigc.store.lock import StoreLock
@@ -78,6 +80,7 @@ class SqlStore:
         """:func:`open_store` is the way in."""
         self.url = url
         self.on_events: Callable[[EventBatch], None] | None = None
+        self.origin = secrets.token_hex(8)
         self._engine = engine
         self._lock = lock
         self._sqlite = url.drivername == "sqlite"
@@ -89,6 +92,24 @@ class SqlStore:
     def waiting_rows(self) -> int:
         """Rows that wait to be written."""
         return self._writer.waiting_rows if self._writer else 0
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write beside this one."""
+        return not self._sqlite
+
+    def changes(self) -> Changes:
+        """What is written from now on, by whomever; of a :attr:`shared` store.
+
+        Raises:
+            UnavailableError: The database does not answer.
+        """
+        return Changes(self.url, self._where)
+
+    def listen_to_commits(self, told: Callable[[int, float], None]) -> None:
+        """Have ``told`` called with the rows and the seconds of each transaction."""
+        if self._writer is not None:
+            self._writer.on_commit = told
 
     # --- items ----------------------------------------------------------------------------------
 
@@ -268,7 +289,12 @@ class SqlStore:
 
     def put_preferences(self, declared: Preferences) -> None:
         """See :class:`Store`."""
-        self._write(lambda c: self._replace(c, preferences, [rows.preferences_row(declared)])).result()
+
+        def run(connection: Connection) -> None:
+            self._replace(connection, preferences, [rows.preferences_row(declared)])
+            self._announce(connection, "preferences", declared.user_id)
+
+        self._write(run).result()
 
     def iterate_preferences(self) -> Iterator[Preferences]:
         """See :class:`Store`."""
@@ -373,7 +399,12 @@ class SqlStore:
         # On PostgreSQL other processes may write: revisions rise in the order of the commits.
         if not self._sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(7301)"))
+        self._announce(connection, "items")
         return (connection.scalar(select(func.max(items.c.revision))) or 0) + 1
+
+    def _announce(self, connection: Connection, kind: str, user_id: str = "") -> None:
+        if self.shared:
+            announce(connection, self.origin, kind, user_id)
 
     def _known_events(self, connection: Connection, ids: list[str]) -> set[str]:
         if self._sqlite:
@@ -412,6 +443,7 @@ class SqlStore:
                 connection.exec_driver_sql(_INSERT_EVENT, values[whole:])
         else:
             connection.execute(insert(events), [dict(zip(_EVENT_COLUMNS, v, strict=True)) for v in values])
+        self._announce(connection, "events")
         return is_new, rows.event_batch(range(first, first + len(fresh)), fresh)
 
 

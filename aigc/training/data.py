@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from aigc.collect.idx import find_idx
 from aigc.collect.rejects import Rejects
 from aigc.entities import Item
 from aigc.generate.base import ImageData, SoundData, TextData
+from aigc.profiles.weights import EventWeights
 from aigc.store.base import Store
 from aigc.training.data_options import ImageDataOptions, SoundDataOptions, TextDataOptions
 from aigc.training.data_source import IMAGES, RECORDINGS, DataChoice, catalogue_items, path_items
 from aigc.training.image_data import images_of_arrays, images_of_items
+from aigc.training.liked import LikedItem
 from aigc.training.sound_data import sounds_of_items
 from aigc.training.text_data import texts_of_items
 
@@ -39,6 +41,7 @@ class TrainingData:
         count: Pictures, recordings or texts in all.
         sha256: Of all of it: equal data have equal hashes.
         notes: What was left out or changed on the way, in words.
+        liked: Of a set of liked items, each by its id.
     """
 
     train: Data
@@ -46,10 +49,18 @@ class TrainingData:
     count: int
     sha256: str
     notes: tuple[str, ...] = ()
+    liked: Mapping[str, LikedItem] = field(default_factory=dict)
 
 
 def load_data(
-    modality: str, choice: DataChoice, options: DataOptions, open_store: Callable[[], Store], *, captions: bool = False
+    modality: str,
+    choice: DataChoice,
+    options: DataOptions,
+    open_store: Callable[[], Store],
+    *,
+    captions: bool = False,
+    classes: Sequence[str] = (),
+    weights: EventWeights | None = None,
 ) -> TrainingData:
     """Read and prepare.
 
@@ -59,6 +70,8 @@ def load_data(
         options: How it is prepared; of the modality's class.
         open_store: Opens the catalogue, for reading, when it is wanted.
         captions: Pictures without a title are left out.
+        classes: Those of a model that goes on: pictures of others are left out; empty for those of the data.
+        weights: Of event types, to tell what was liked.
 
     Raises:
         InvalidInputError: There is no such data, too little of it, or it has no common form; says what to do.
@@ -66,23 +79,29 @@ def load_data(
         ConflictError: There is no catalogue yet.
     """
     rejects = Rejects(None)
+    liked: dict[str, LikedItem] = {}
     train: Data
     held_out: Data
     arrays = find_idx(Path(choice.path)) if choice.path and Path(choice.path).exists() else []
     if isinstance(options, ImageDataOptions) and arrays:
         train, held_out, notes = images_of_arrays(arrays, choice, options)
     else:
-        with _items(modality, choice, options, open_store, rejects) as items:
-            train, held_out, notes = _prepare(modality, choice, options, items, captions)
+        with _items(modality, choice, options, open_store, rejects, weights, liked) as items:
+            train, held_out, notes = _prepare(modality, choice, options, items, captions, classes)
     notes += [f"{n:,} left out: {reason}" for reason, n in rejects.by_reason.most_common(5)]
-    return TrainingData(train, held_out, _count(train, held_out), data_hash(train, held_out), tuple(notes))
+    return TrainingData(train, held_out, _count(train, held_out), data_hash(train, held_out), tuple(notes), liked)
 
 
 def _prepare(
-    modality: str, choice: DataChoice, options: DataOptions, items: Iterator[Item], captions: bool
+    modality: str,
+    choice: DataChoice,
+    options: DataOptions,
+    items: Iterator[Item],
+    captions: bool,
+    classes: Sequence[str],
 ) -> tuple[Data, Data, list[str]]:
     if modality == IMAGES and isinstance(options, ImageDataOptions):
-        return images_of_items(items, choice, options, captions=captions)
+        return images_of_items(items, choice, options, captions=captions, classes=classes)
     if modality == RECORDINGS and isinstance(options, SoundDataOptions):
         return sounds_of_items(items, choice, options)
     assert isinstance(options, TextDataOptions)
@@ -92,7 +111,13 @@ def _prepare(
 
 @contextmanager
 def _items(
-    modality: str, choice: DataChoice, options: DataOptions, open_store: Callable[[], Store], rejects: Rejects
+    modality: str,
+    choice: DataChoice,
+    options: DataOptions,
+    open_store: Callable[[], Store],
+    rejects: Rejects,
+    weights: EventWeights | None,
+    liked: dict[str, LikedItem],
 ) -> Iterator[Iterator[Item]]:
     """The items for the length of a block; a store that was opened for them is closed."""
     if choice.path:
@@ -101,7 +126,7 @@ def _items(
         return
     store = open_store()
     try:
-        yield catalogue_items(store, choice, modality)
+        yield catalogue_items(store, choice, modality, weights, liked)
     finally:
         store.close()
 

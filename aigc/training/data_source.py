@@ -15,7 +15,9 @@ from aigc.collect.table import FORMATS
 from aigc.collect.text_source import TextSource
 from aigc.entities import Item
 from aigc.errors import InvalidInputError, NotFoundError
+from aigc.profiles.weights import EventWeights
 from aigc.store.base import Store
+from aigc.training.liked import Liked, LikedItem, find_liked
 
 __all__ = ["DIALOGUE", "DataChoice", "catalogue_items", "path_items"]
 
@@ -34,18 +36,21 @@ class DataChoice:
         item_kinds: Only items of one of these kinds; empty for all.
         categories: Only items of at least one of these; empty for all.
         include_generated: Generated items are left out without it, so that models do not learn from models.
+        liked: Only items that were liked; None for all.
     """
 
     path: str = ""
     item_kinds: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     include_generated: bool = False
+    liked: Liked | None = None
 
     def __post_init__(self) -> None:
         """A path has neither kinds nor generated items."""
-        if self.path and (self.item_kinds or self.include_generated):
+        if self.path and (self.item_kinds or self.include_generated or self.liked):
             raise InvalidInputError(
-                "kinds of items and generated ones are told apart in the catalogue alone: leave them out, or the path",
+                "kinds of items, generated and liked ones are told apart in the catalogue alone: leave them out, or "
+                "leave out the path",
                 field="data",
             )
 
@@ -53,7 +58,10 @@ class DataChoice:
     def from_json(cls, raw: Mapping[str, Any]) -> DataChoice:
         """What :func:`dataclasses.asdict` gave, through JSON."""
         given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        return cls(**given)
+        liked = given.pop("liked", None)
+        if liked is not None:
+            liked = Liked(**{**liked, "user_ids": tuple(liked["user_ids"])})
+        return cls(**given, liked=liked)
 
     def told(self) -> dict[str, Any]:
         """Source and filters, those that say something."""
@@ -69,14 +77,40 @@ class DataChoice:
             parts.append(f"of kind {' or '.join(self.item_kinds)}")
         if self.categories:
             parts.append(f"of category {' or '.join(self.categories)}")
+        if self.liked:
+            parts.append(self.liked.in_words)
         return " ".join(["the catalogue", *parts])
 
+    def remedy(self, usual: str) -> str:
+        """What to do when there is too little of it."""
+        if self.liked is None:
+            return usual
+        return (
+            "ask for fewer users (--liked-by), for a longer time (--liked-days), or for generated items too "
+            "(--include-generated), or leave out --liked"
+        )
 
-def catalogue_items(store: Store, choice: DataChoice, modality: str) -> Iterator[Item]:
+
+def catalogue_items(
+    store: Store,
+    choice: DataChoice,
+    modality: str,
+    weights: EventWeights | None = None,
+    found: dict[str, LikedItem] | None = None,
+) -> Iterator[Item]:
     """The items to learn from, by id, with their content where pictures or recordings are wanted.
 
-    Hidden items are left out, among them the near-duplicates that `aigc prepare --hide` found.
+    Hidden items are left out, among them the near-duplicates that `aigc prepare --hide` found and the generated ones
+    that wait for a person; what a person rejected is deleted.
+
+    Args:
+        store: The catalogue.
+        choice: Which items.
+        modality: ``images``, ``texts`` or ``recordings``.
+        weights: Of event types, where liked items are asked for.
+        found: Gets the liked items that were given, by id.
     """
+    liked = find_liked(store, choice.liked, weights or EventWeights()) if choice.liked else None
     wanted = []
     for batch in store.iterate_items():
         for _, item in batch:
@@ -87,10 +121,13 @@ def catalogue_items(store: Store, choice: DataChoice, modality: str) -> Iterator
                 and (not choice.item_kinds or item.kind in choice.item_kinds)
                 and (not choice.categories or not set(choice.categories).isdisjoint(item.categories))
                 and (modality != TEXTS or item.text.strip())
+                and (liked is None or item.id in liked)
             ):
                 wanted.append(item)
     wanted.sort(key=lambda item: item.id)
     if modality == TEXTS:
+        if liked is not None and found is not None:
+            found.update((item.id, liked[item.id]) for item in wanted)
         yield from wanted
         return
     for start in range(0, len(wanted), 256):
@@ -99,6 +136,8 @@ def catalogue_items(store: Store, choice: DataChoice, modality: str) -> Iterator
         for item in part:
             content = contents.get(item.id)
             if content is not None and content.media_type.startswith(_MEDIA[modality]):
+                if liked is not None and found is not None:
+                    found[item.id] = liked[item.id]
                 yield replace(item, content=content)
 
 

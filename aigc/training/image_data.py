@@ -30,7 +30,12 @@ Prepared = tuple[ImageData, ImageData, list[str]]
 
 
 def images_of_items(
-    items: Iterable[Item], choice: DataChoice, options: ImageDataOptions, *, captions: bool = False
+    items: Iterable[Item],
+    choice: DataChoice,
+    options: ImageDataOptions,
+    *,
+    captions: bool = False,
+    classes: Sequence[str] = (),
 ) -> Prepared:
     """Decode, bring to one shape, divide.
 
@@ -39,18 +44,22 @@ def images_of_items(
         choice: Where they come from.
         options: Shape and division.
         captions: Items without a title are left out.
+        classes: Items of none of these are left out, and these are the classes; empty for those of the items.
 
     Raises:
         InvalidInputError: There are too few, or no size that at least half of them have.
     """
     pictures: list[Image.Image] = []
     kept: list[Item] = []
-    broken = untitled = 0
+    broken = untitled = strange = 0
     for item in items:
         if item.content is None:
             continue
         if captions and not _caption(item):
             untitled += 1
+            continue
+        if classes and set(classes).isdisjoint(item.categories):
+            strange += 1
             continue
         try:
             picture = decode_picture(item.content.data)
@@ -67,19 +76,22 @@ def images_of_items(
         kept.append(item)
     notes = [f"{broken:,} left out: pictures that do not decode"] if broken else []
     notes += [f"{untitled:,} left out: pictures without a title to caption them"] if untitled else []
+    notes += [f"{strange:,} left out: pictures of no class that the model knows"] if strange else []
     what = "pictures with a title" if captions else "pictures"
-    refuse_few(len(pictures), what, choice.in_words, _REMEDY)
+    refuse_few(len(pictures), what, choice.in_words, choice.remedy(_REMEDY))
     shape = options.shape or _common_size(pictures, choice)
     resized = sum((p.height, p.width) != shape for p in pictures)
     if resized:
         notes.append(f"{resized:,} pictures were brought to {shape[0]} × {shape[1]}")
         pictures = [p if (p.height, p.width) == shape else _resized(p, shape) for p in pictures]
     pixels = _pixels(pictures, options.channels)
-    labels, classes = np.empty(0, np.int64), tuple[str, ...]()
-    if options.labels:
-        labels, classes, more = class_labels(kept, choice.categories)
+    labels, names = np.empty(0, np.int64), tuple(classes)
+    if classes:
+        labels = np.array([names.index(next(c for c in i.categories if c in names)) for i in kept], np.int64)
+    elif options.labels:
+        labels, names, more = class_labels(kept, choice.categories)
         notes += more
-    return _divided(pixels, labels, classes, [_caption(item) for item in kept], options, notes)
+    return _divided(pixels, labels, names, [_caption(item) for item in kept], options, notes)
 
 
 def images_of_arrays(files: Sequence[Path], choice: DataChoice, options: ImageDataOptions) -> Prepared:
@@ -103,7 +115,7 @@ def images_of_arrays(files: Sequence[Path], choice: DataChoice, options: ImageDa
             wanted = np.isin(labels.astype(str), list(choice.categories))
             pixels, labels = pixels[wanted], labels[wanted]
         joined.append((_shaped(pixels, options), labels if len(labels) == len(pixels) else np.empty(0, np.int64)))
-    refuse_few(sum(len(p) for p, _ in joined), "pictures", choice.in_words, _REMEDY)
+    refuse_few(sum(len(p) for p, _ in joined), "pictures", choice.in_words, choice.remedy(_REMEDY))
     names = sorted_names({str(label) for _, labels in joined for label in labels.tolist()}) if options.labels else ()
     places = {int(name): row for row, name in enumerate(names)}
     data = [

@@ -27,6 +27,7 @@ class Job:
         state: ``queued`` (also: to be taken up again), ``running``, ``succeeded``, ``failed`` or ``cancelled``.
         options: As they were given.
         data: Which data.
+        from_model: As it was given.
         request_id: The caller's, to tell a repeated request; may be empty.
         created_ms: When it was asked for; this and the others in milliseconds since the epoch, 0 for not yet.
         started_ms: When it began.
@@ -47,6 +48,7 @@ class Job:
     state: JobState = "queued"
     options: Mapping[str, str] = field(default_factory=dict)
     data: DataChoice = field(default_factory=DataChoice)
+    from_model: str = ""
     request_id: str = ""
     created_ms: int = 0
     started_ms: int = 0

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -58,7 +59,7 @@ def main() -> int:
     messages = Messages(gone)
     lock = run_lock(folder)
     try:
-        _run(folder, models, str(told.get("store_url", "")), gone, messages)
+        _run(folder, models, told, gone, messages)
     except AigcError as error:
         messages.tell(end="failed", error=error.message, reason=error.reason)
     except MemoryError:
@@ -68,9 +69,10 @@ def main() -> int:
     return 0
 
 
-def _run(folder: Path, models: Path, store_url: str, gone: threading.Event, messages: Messages) -> None:
+def _run(folder: Path, models: Path, told: Mapping[str, Any], gone: threading.Event, messages: Messages) -> None:
     # Torch takes seconds to load: only once this process is the one that trains here.
     from aigc.generate.repository import ModelRepository
+    from aigc.profiles.weights import EventWeights
     from aigc.store.sql import open_store
     from aigc.training.run import TrainingRun
     from aigc.training.run_spec import RunSpec
@@ -79,12 +81,13 @@ def _run(folder: Path, models: Path, store_url: str, gone: threading.Event, mess
         folder,
         RunSpec.read(folder),
         ModelRepository(models),
-        lambda: open_store(store_url, read_only=True),
+        lambda: open_store(str(told.get("store_url", "")), read_only=True),
         stop=gone.is_set,
+        weights=EventWeights(told["event_weights"]) if "event_weights" in told else None,
     )
     for progress in run.train():
-        told = {k: v for k, v in asdict(progress).items() if k != "sheet"}
-        messages.tell(progress=told)
+        report = {k: v for k, v in asdict(progress).items() if k != "sheet"}
+        messages.tell(progress=report)
     if run.stopped:
         messages.tell(end="stopped")
     else:

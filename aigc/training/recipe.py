@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from aigc.errors import InvalidInputError
 from aigc.option_tree import OptionInfo, build_options, list_options, put_value
@@ -19,8 +19,18 @@ if TYPE_CHECKING:
     from aigc.generate.base import Generator
     from aigc.generate.task import Task
 
-__all__ = ["KINDS", "Recipe", "RunOptions", "all_recipes", "find_recipe", "list_recipe_options", "parse_options"]
+__all__ = [
+    "KINDS",
+    "Recipe",
+    "RunOptions",
+    "all_recipes",
+    "changed_options",
+    "find_recipe",
+    "list_recipe_options",
+    "parse_options",
+]
 
+T = TypeVar("T")
 KINDS = {
     "gan": "aigc.training.recipes.gan:GanRecipe",
     "bert": "aigc.training.recipes.bert:BertRecipe",
@@ -65,6 +75,7 @@ class Recipe(Protocol):
         description: In words.
         data: ``images``, ``texts`` or ``recordings``.
         captions: Pictures without a title are of no use.
+        goes_on: A trained model of the kind can be gone on with.
         presets: Group → name → instance of the group's class, for options that only make sense together.
     """
 
@@ -72,6 +83,7 @@ class Recipe(Protocol):
     description: str
     data: str
     captions: bool
+    goes_on: bool
     presets: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -112,6 +124,12 @@ def find_recipe(kind: str) -> Recipe:
         )
     module, name = KINDS[kind].split(":")
     return cast(Recipe, getattr(importlib.import_module(module), name)())
+
+
+def changed_options(base: T, options: RunOptions, group: str) -> T:
+    """The options of a trained model, with those of a group in their place that were given."""
+    given = {n.removeprefix(f"{group}.") for n in options.given if n.startswith(f"{group}.")}
+    return cast(T, replace(cast(Any, base), **{name: getattr(options.groups[group], name) for name in given}))
 
 
 def all_recipes() -> list[Recipe]:

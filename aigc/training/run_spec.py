@@ -15,7 +15,7 @@ from aigc.errors import ConflictError, CorruptDataError, InvalidInputError
 from aigc.generate.repository import ModelRepository, check_name
 from aigc.training.data_source import DataChoice
 from aigc.training.options import MAY_CHANGE
-from aigc.training.recipe import find_recipe, parse_options
+from aigc.training.recipe import Recipe, find_recipe, parse_options
 
 __all__ = ["RUN_FILE", "RunSpec"]
 
@@ -37,6 +37,7 @@ class RunSpec:
         data: Which data.
         threads: Of the processor; another number may round differently, so it stays the same for the whole run.
         created_ms: Milliseconds since the epoch.
+        from_model: ``name@version`` of the model that it goes on with, "" to begin anew.
     """
 
     id: str
@@ -46,6 +47,7 @@ class RunSpec:
     data: DataChoice
     threads: int = 1
     created_ms: int = 0
+    from_model: str = ""
 
     @classmethod
     def checked(
@@ -57,6 +59,7 @@ class RunSpec:
         repository: ModelRepository,
         *,
         threads: int = 1,
+        from_model: str = "",
     ) -> RunSpec:
         """A new one, after everything that can be checked without the data was.
 
@@ -66,8 +69,10 @@ class RunSpec:
         """
         recipe = find_recipe(kind)
         check_name(model, "model")
-        parsed = parse_options(recipe, options)
         given = dict(options)
+        if from_model:
+            from_model = _goes_on(recipe, from_model, given, repository)
+        parsed = parse_options(recipe, given)
         if base := recipe.base(parsed):
             option = next(name for name in given if name.endswith(".base"))
             found = repository.get(base, f"options[{option}]")
@@ -79,7 +84,7 @@ class RunSpec:
             given[option] = found.id
         created = int(time.time() * 1000)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(created / 1000))
-        return cls(f"{stamp}-{secrets.token_hex(3)}", kind, model, given, data, threads, created)
+        return cls(f"{stamp}-{secrets.token_hex(3)}", kind, model, given, data, threads, created, from_model)
 
     def write(self, folder: Path) -> None:
         """Write ``run.json`` durably; ``folder`` is made when it is not there."""
@@ -124,6 +129,7 @@ class RunSpec:
             ("kind", begun.kind, self.kind),
             ("model", begun.model, self.model),
             ("data", begun.data.told(), self.data.told()),
+            ("from_model", begun.from_model, self.from_model),
         ]
         differing = [f"{name} was {a} and is {b}" for name, a, b in told if a != b]
         if begun.kind == self.kind:
@@ -141,3 +147,33 @@ class RunSpec:
                 reason="OTHER_RUN",
             )
         return replace(begun, options=self.options)
+
+
+def _goes_on(recipe: Recipe, reference: str, given: dict[str, str], repository: ModelRepository) -> str:
+    """``name@version`` of the model to go on with; what it settles is put among the options that were ``given``."""
+    found = repository.get(reference, "from_model")
+    if found.kind != recipe.kind:
+        raise InvalidInputError(
+            f"from_model is {reference!r}, a {found.kind}; give the name of a {recipe.kind}", field="from_model"
+        )
+    if not recipe.goes_on:
+        raise InvalidInputError(
+            f"a {recipe.kind} cannot go on from a trained one; leave out from_model", field="from_model"
+        )
+    if found.details.get("compression"):
+        raise InvalidInputError(
+            f"from_model is {found.id}, which is compressed; give the model that it was made from", field="from_model"
+        )
+    if preset := next((name for name in given if name.endswith(".preset")), ""):
+        raise InvalidInputError(
+            f"{preset} and from_model contradict each other: the shape is that of the model; leave one out",
+            field=f"options[{preset}]",
+        )
+    if recipe.kind == "gpt":
+        if given.setdefault("gpt.base", found.id) not in (reference, found.id):
+            raise InvalidInputError("gpt.base names another model than from_model; leave it out", field="from_model")
+        given["gpt.base"] = found.id
+    if shape := found.details.get("image_shape"):
+        given.setdefault("data.size", f"{shape[0]}x{shape[1]}")
+        given.setdefault("data.channels", str(shape[2]))
+    return found.id

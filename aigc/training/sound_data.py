@@ -40,7 +40,7 @@ def sounds_of_items(
         except BadSoundError:
             broken += 1
     notes = [f"{broken:,} left out: recordings that do not decode"] if broken else []
-    refuse_few(len(sounds), "recordings", choice.in_words, _REMEDY)
+    refuse_few(len(sounds), "recordings", choice.in_words, choice.remedy(_REMEDY))
     rate = options.rate or Counter(s.rate for s in sounds).most_common(1)[0][0]
     other = sum(s.rate != rate for s in sounds)
     if other:

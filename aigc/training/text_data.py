@@ -37,7 +37,7 @@ def texts_of_items(items: Iterable[Item], choice: DataChoice, options: TextDataO
     if dialogues:
         return _dialogues(kept, choice, options)
     texts = [f"{item.title}\n{item.text}" if options.title and item.title else item.text for item in kept]
-    refuse_few(sum(map(len, texts)), "characters of text", choice.in_words, _REMEDY, _LEAST_CHARACTERS)
+    refuse_few(sum(map(len, texts)), "characters of text", choice.in_words, choice.remedy(_REMEDY), _LEAST_CHARACTERS)
     if len(texts) == 1:
         cut = round(len(texts[0]) * (1 - options.held_out))
         rest = (texts[0][cut:],) if cut < len(texts[0]) else ()
@@ -57,7 +57,7 @@ def dialogue_pairs(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _dialogues(items: Sequence[Item], choice: DataChoice, options: TextDataOptions) -> tuple[TextData, list[str]]:
     whole = [item.text for item in items if len([1 for line in item.text.splitlines() if line.strip()]) > 1]
-    refuse_few(len(whole), "dialogues of two turns", choice.in_words, _REMEDY)
+    refuse_few(len(whole), "dialogues of two turns", choice.in_words, choice.remedy(_REMEDY))
     notes = [f"{len(items) - len(whole):,} left out: texts of one line"] if len(whole) < len(items) else []
     train, held_out = divide(len(whole), options.held_out, 0, options.seed, least=1 if options.held_out else 0)
     pairs = dialogue_pairs([whole[i] for i in train])

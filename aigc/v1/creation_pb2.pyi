@@ -52,6 +52,42 @@ CREATION_STATE_REJECTED: CreationState.ValueType  # 4
 """A person refused it."""
 Global___CreationState: _TypeAlias = CreationState  # noqa: Y015
 
+class _BackgroundState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BackgroundStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BackgroundState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BACKGROUND_STATE_UNSPECIFIED: _BackgroundState.ValueType  # 0
+    """Never given."""
+    BACKGROUND_STATE_OFF: _BackgroundState.ValueType  # 1
+    """The settings do not want it."""
+    BACKGROUND_STATE_WAITING: _BackgroundState.ValueType  # 2
+    """Until the next round."""
+    BACKGROUND_STATE_WORKING: _BackgroundState.ValueType  # 3
+    """It looks at a user, or generates."""
+    BACKGROUND_STATE_YIELDING: _BackgroundState.ValueType  # 4
+    """A caller waits for generated content and comes first."""
+    BACKGROUND_STATE_PAUSED: _BackgroundState.ValueType  # 5
+    """This hour's budget is spent, or the generator is down."""
+
+class BackgroundState(_BackgroundState, metaclass=_BackgroundStateEnumTypeWrapper):
+    """What the server does about gaps between requests."""
+
+BACKGROUND_STATE_UNSPECIFIED: BackgroundState.ValueType  # 0
+"""Never given."""
+BACKGROUND_STATE_OFF: BackgroundState.ValueType  # 1
+"""The settings do not want it."""
+BACKGROUND_STATE_WAITING: BackgroundState.ValueType  # 2
+"""Until the next round."""
+BACKGROUND_STATE_WORKING: BackgroundState.ValueType  # 3
+"""It looks at a user, or generates."""
+BACKGROUND_STATE_YIELDING: BackgroundState.ValueType  # 4
+"""A caller waits for generated content and comes first."""
+BACKGROUND_STATE_PAUSED: BackgroundState.ValueType  # 5
+"""This hour's budget is spent, or the generator is down."""
+Global___BackgroundState: _TypeAlias = BackgroundState  # noqa: Y015
+
 @_typing.final
 class Creation(_message.Message):
     """A piece of generated content: how it came to be, and what became of it."""

@@ -24,47 +24,53 @@ _sym_db = _symbol_database.Default()
 
 from aigc.v1 import creation_pb2 as aigc_dot_v1_dot_creation__pb2
 from aigc.v1 import item_pb2 as aigc_dot_v1_dot_item__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61igc/v1/creation_service.proto\x12\x07\x61igc.v1\x1a\x16\x61igc/v1/creation.proto\x1a\x12\x61igc/v1/item.proto\"\x9a\x01\n\x16GenerateForUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08strategy\x18\x04 \x01(\t\x12\x16\n\tadventure\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x42\x0c\n\n_adventure\"d\n\x12GenerationProgress\x12\x0c\n\x04made\x18\x01 \x01(\x05\x12\x10\n\x08\x61\x64mitted\x18\x02 \x01(\x05\x12\x0f\n\x07refused\x18\x03 \x01(\x05\x12\x0e\n\x06wanted\x18\x04 \x01(\x05\x12\r\n\x05stage\x18\x05 \x01(\t\"\xbd\x01\n\x17GenerateForUserResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x11.aigc.v1.DecisionH\x00\x12/\n\x08progress\x18\x02 \x01(\x0b\x32\x1b.aigc.v1.GenerationProgressH\x00\x12%\n\x08\x63reation\x18\x03 \x01(\x0b\x32\x11.aigc.v1.CreationH\x00\x12\x1b\n\x04item\x18\x04 \x01(\x0b\x32\r.aigc.v1.ItemB\x06\n\x04step\"D\n\x18SuggestForCreatorRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\r\n\x05model\x18\x03 \x01(\t\"Z\n\x11\x43reatorSuggestion\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0f\n\x07outline\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x17\n\x0fsource_item_ids\x18\x04 \x03(\t\"[\n\x19SuggestForCreatorResponse\x12/\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x1a.aigc.v1.CreatorSuggestion\x12\r\n\x05label\x18\x02 \x01(\t\"u\n\x14ListCreationsRequest\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.aigc.v1.CreationState\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x15ListCreationsResponse\x12$\n\tcreations\x18\x01 \x03(\x0b\x32\x11.aigc.v1.Creation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x12GetCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\":\n\x13GetCreationResponse\x12#\n\x08\x63reation\x18\x01 \x01(\x0b\x32\x11.aigc.v1.Creation\"6\n\x16\x41pproveCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08reviewer\x18\x02 \x01(\t\">\n\x17\x41pproveCreationResponse\x12#\n\x08\x63reation\x18\x01 \x01(\x0b\x32\x11.aigc.v1.Creation\"E\n\x15RejectCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08reviewer\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"=\n\x16RejectCreationResponse\x12#\n\x08\x63reation\x18\x01 \x01(\x0b\x32\x11.aigc.v1.Creation\"\'\n\x19RegenerateCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"L\n\x1aRegenerateCreationResponse\x12\x11\n\tidentical\x18\x01 \x01(\x08\x12\x1b\n\x04item\x18\x02 \x01(\x0b\x32\r.aigc.v1.Item2\xe7\x04\n\x0f\x43reationService\x12V\n\x0fGenerateForUser\x12\x1f.aigc.v1.GenerateForUserRequest\x1a .aigc.v1.GenerateForUserResponse0\x01\x12Z\n\x11SuggestForCreator\x12!.aigc.v1.SuggestForCreatorRequest\x1a\".aigc.v1.SuggestForCreatorResponse\x12N\n\rListCreations\x12\x1d.aigc.v1.ListCreationsRequest\x1a\x1e.aigc.v1.ListCreationsResponse\x12H\n\x0bGetCreation\x12\x1b.aigc.v1.GetCreationRequest\x1a\x1c.aigc.v1.GetCreationResponse\x12T\n\x0f\x41pproveCreation\x12\x1f.aigc.v1.ApproveCreationRequest\x1a .aigc.v1.ApproveCreationResponse\x12Q\n\x0eRejectCreation\x12\x1e.aigc.v1.RejectCreationRequest\x1a\x1f.aigc.v1.RejectCreationResponse\x12]\n\x12RegenerateCreation\x12\".aigc.v1.RegenerateCreationRequest\x1a#.aigc.v1.RegenerateCreationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61igc/v1/creation_service.proto\x12\x07\x61igc.v1\x1a\x16\x61igc/v1/creation.proto\x1a\x12\x61igc/v1/item.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x01\n\x16GenerateForUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08strategy\x18\x04 \x01(\t\x12\x16\n\tadventure\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x42\x0c\n\n_adventure\"d\n\x12GenerationProgress\x12\x0c\n\x04made\x18\x01 \x01(\x05\x12\x10\n\x08\x61\x64mitted\x18\x02 \x01(\x05\x12\x0f\n\x07refused\x18\x03 \x01(\x05\x12\x0e\n\x06wanted\x18\x04 \x01(\x05\x12\r\n\x05stage\x18\x05 \x01(\t\"\xbd\x01\n\x17GenerateForUserResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x11.aigc.v1.DecisionH\x00\x12/\n\x08progress\x18\x02 \x01(\x0b\x32\x1b.aigc.v1.GenerationProgressH\x00\x12%\n\x08\x63reation\x18\x03 \x01(\x0b\x32\x11.aigc.v1.CreationH\x00\x12\x1b\n\x04item\x18\x04 \x01(\x0b\x32\r.aigc.v1.ItemB\x06\n\x04step\"D\n\x18SuggestForCreatorRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\t\n\x01n\x18\x02 \x01(\x05\x12\r\n\x05model\x18\x03 \x01(\t\"Z\n\x11\x43reatorSuggestion\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0f\n\x07outline\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x17\n\x0fsource_item_ids\x18\x04 \x03(\t\"[\n\x19SuggestForCreatorResponse\x12/\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\x1a.aigc.v1.CreatorSuggestion\x12\r\n\x05label\x18\x02 \x01(\t\"u\n\x14ListCreationsRequest\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.aigc.v1.CreationState\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x15ListCreationsResponse\x12$\n\tcreations\x18\x01 \x03(\x0b\x32\x11.aigc.v1.Creation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x12GetCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\":\n\x13GetCreationResponse\x12#\n\x08\x63reation\x18\x01 \x01(\x0b\x32\x11.aigc.v1.Creation\"6\n\x16\x41pproveCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08reviewer\x18\x02 \x01(\t\">\n\x17\x41pproveCreationResponse\x12#\n\x08\x63reation\x18\x01 \x01(\x0b\x32\x11.aigc.v1.Creation\"E\n\x15RejectCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08reviewer\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"=\n\x16RejectCreationResponse\x12#\n\x08\x63reation\x18\x01 \x01(\x0b\x32\x11.aigc.v1.Creation\"\'\n\x19RegenerateCreationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"L\n\x1aRegenerateCreationResponse\x12\x11\n\tidentical\x18\x01 \x01(\x08\x12\x1b\n\x04item\x18\x02 \x01(\x0b\x32\r.aigc.v1.Item\"\x1c\n\x1aGetBackgroundStatusRequest\"\xcf\x02\n\x1bGetBackgroundStatusResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.aigc.v1.BackgroundState\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63tive_users\x18\x03 \x01(\x05\x12\x11\n\tlooked_at\x18\x04 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x03\x12\x10\n\x08\x61\x64mitted\x18\x06 \x01(\x03\x12\x0f\n\x07refused\x18\x07 \x01(\x03\x12(\n\x05spent\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nitems_left\x18\t \x01(\x05\x12,\n\ttime_left\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\tnext_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc9\x05\n\x0f\x43reationService\x12V\n\x0fGenerateForUser\x12\x1f.aigc.v1.GenerateForUserRequest\x1a .aigc.v1.GenerateForUserResponse0\x01\x12Z\n\x11SuggestForCreator\x12!.aigc.v1.SuggestForCreatorRequest\x1a\".aigc.v1.SuggestForCreatorResponse\x12N\n\rListCreations\x12\x1d.aigc.v1.ListCreationsRequest\x1a\x1e.aigc.v1.ListCreationsResponse\x12H\n\x0bGetCreation\x12\x1b.aigc.v1.GetCreationRequest\x1a\x1c.aigc.v1.GetCreationResponse\x12T\n\x0f\x41pproveCreation\x12\x1f.aigc.v1.ApproveCreationRequest\x1a .aigc.v1.ApproveCreationResponse\x12Q\n\x0eRejectCreation\x12\x1e.aigc.v1.RejectCreationRequest\x1a\x1f.aigc.v1.RejectCreationResponse\x12]\n\x12RegenerateCreation\x12\".aigc.v1.RegenerateCreationRequest\x1a#.aigc.v1.RegenerateCreationResponse\x12`\n\x13GetBackgroundStatus\x12#.aigc.v1.GetBackgroundStatusRequest\x1a$.aigc.v1.GetBackgroundStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aigc.v1.creation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GENERATEFORUSERREQUEST']._serialized_start=88
-  _globals['_GENERATEFORUSERREQUEST']._serialized_end=242
-  _globals['_GENERATIONPROGRESS']._serialized_start=244
-  _globals['_GENERATIONPROGRESS']._serialized_end=344
-  _globals['_GENERATEFORUSERRESPONSE']._serialized_start=347
-  _globals['_GENERATEFORUSERRESPONSE']._serialized_end=536
-  _globals['_SUGGESTFORCREATORREQUEST']._serialized_start=538
-  _globals['_SUGGESTFORCREATORREQUEST']._serialized_end=606
-  _globals['_CREATORSUGGESTION']._serialized_start=608
-  _globals['_CREATORSUGGESTION']._serialized_end=698
-  _globals['_SUGGESTFORCREATORRESPONSE']._serialized_start=700
-  _globals['_SUGGESTFORCREATORRESPONSE']._serialized_end=791
-  _globals['_LISTCREATIONSREQUEST']._serialized_start=793
-  _globals['_LISTCREATIONSREQUEST']._serialized_end=910
-  _globals['_LISTCREATIONSRESPONSE']._serialized_start=912
-  _globals['_LISTCREATIONSRESPONSE']._serialized_end=998
-  _globals['_GETCREATIONREQUEST']._serialized_start=1000
-  _globals['_GETCREATIONREQUEST']._serialized_end=1032
-  _globals['_GETCREATIONRESPONSE']._serialized_start=1034
-  _globals['_GETCREATIONRESPONSE']._serialized_end=1092
-  _globals['_APPROVECREATIONREQUEST']._serialized_start=1094
-  _globals['_APPROVECREATIONREQUEST']._serialized_end=1148
-  _globals['_APPROVECREATIONRESPONSE']._serialized_start=1150
-  _globals['_APPROVECREATIONRESPONSE']._serialized_end=1212
-  _globals['_REJECTCREATIONREQUEST']._serialized_start=1214
-  _globals['_REJECTCREATIONREQUEST']._serialized_end=1283
-  _globals['_REJECTCREATIONRESPONSE']._serialized_start=1285
-  _globals['_REJECTCREATIONRESPONSE']._serialized_end=1346
-  _globals['_REGENERATECREATIONREQUEST']._serialized_start=1348
-  _globals['_REGENERATECREATIONREQUEST']._serialized_end=1387
-  _globals['_REGENERATECREATIONRESPONSE']._serialized_start=1389
-  _globals['_REGENERATECREATIONRESPONSE']._serialized_end=1465
-  _globals['_CREATIONSERVICE']._serialized_start=1468
-  _globals['_CREATIONSERVICE']._serialized_end=2083
+  _globals['_GENERATEFORUSERREQUEST']._serialized_start=153
+  _globals['_GENERATEFORUSERREQUEST']._serialized_end=307
+  _globals['_GENERATIONPROGRESS']._serialized_start=309
+  _globals['_GENERATIONPROGRESS']._serialized_end=409
+  _globals['_GENERATEFORUSERRESPONSE']._serialized_start=412
+  _globals['_GENERATEFORUSERRESPONSE']._serialized_end=601
+  _globals['_SUGGESTFORCREATORREQUEST']._serialized_start=603
+  _globals['_SUGGESTFORCREATORREQUEST']._serialized_end=671
+  _globals['_CREATORSUGGESTION']._serialized_start=673
+  _globals['_CREATORSUGGESTION']._serialized_end=763
+  _globals['_SUGGESTFORCREATORRESPONSE']._serialized_start=765
+  _globals['_SUGGESTFORCREATORRESPONSE']._serialized_end=856
+  _globals['_LISTCREATIONSREQUEST']._serialized_start=858
+  _globals['_LISTCREATIONSREQUEST']._serialized_end=975
+  _globals['_LISTCREATIONSRESPONSE']._serialized_start=977
+  _globals['_LISTCREATIONSRESPONSE']._serialized_end=1063
+  _globals['_GETCREATIONREQUEST']._serialized_start=1065
+  _globals['_GETCREATIONREQUEST']._serialized_end=1097
+  _globals['_GETCREATIONRESPONSE']._serialized_start=1099
+  _globals['_GETCREATIONRESPONSE']._serialized_end=1157
+  _globals['_APPROVECREATIONREQUEST']._serialized_start=1159
+  _globals['_APPROVECREATIONREQUEST']._serialized_end=1213
+  _globals['_APPROVECREATIONRESPONSE']._serialized_start=1215
+  _globals['_APPROVECREATIONRESPONSE']._serialized_end=1277
+  _globals['_REJECTCREATIONREQUEST']._serialized_start=1279
+  _globals['_REJECTCREATIONREQUEST']._serialized_end=1348
+  _globals['_REJECTCREATIONRESPONSE']._serialized_start=1350
+  _globals['_REJECTCREATIONRESPONSE']._serialized_end=1411
+  _globals['_REGENERATECREATIONREQUEST']._serialized_start=1413
+  _globals['_REGENERATECREATIONREQUEST']._serialized_end=1452
+  _globals['_REGENERATECREATIONRESPONSE']._serialized_start=1454
+  _globals['_REGENERATECREATIONRESPONSE']._serialized_end=1530
+  _globals['_GETBACKGROUNDSTATUSREQUEST']._serialized_start=1532
+  _globals['_GETBACKGROUNDSTATUSREQUEST']._serialized_end=1560
+  _globals['_GETBACKGROUNDSTATUSRESPONSE']._serialized_start=1563
+  _globals['_GETBACKGROUNDSTATUSRESPONSE']._serialized_end=1898
+  _globals['_CREATIONSERVICE']._serialized_start=1901
+  _globals['_CREATIONSERVICE']._serialized_end=2614
 # @@protoc_insertion_point(module_scope)

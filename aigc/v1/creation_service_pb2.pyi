@@ -7,7 +7,9 @@ from aigc.v1 import creation_pb2 as _creation_pb2
 from aigc.v1 import item_pb2 as _item_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -507,3 +509,88 @@ class RegenerateCreationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegenerateCreationResponse: _TypeAlias = RegenerateCreationResponse  # noqa: Y015
+
+@_typing.final
+class GetBackgroundStatusRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBackgroundStatusRequest: _TypeAlias = GetBackgroundStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetBackgroundStatusResponse(_message.Message):
+    """Since the server started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    ACTIVE_USERS_FIELD_NUMBER: _builtins.int
+    LOOKED_AT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    ADMITTED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    ITEMS_LEFT_FIELD_NUMBER: _builtins.int
+    TIME_LEFT_FIELD_NUMBER: _builtins.int
+    NEXT_TIME_FIELD_NUMBER: _builtins.int
+    state: _creation_pb2.BackgroundState.ValueType
+    """What it does now."""
+    detail: _builtins.str
+    """The same in words."""
+    active_users: _builtins.int
+    """Users who were active lately."""
+    looked_at: _builtins.int
+    """Users whose case was decided."""
+    attempts: _builtins.int
+    """Of those, for whom something was generated, or tried."""
+    admitted: _builtins.int
+    """Items that came of it, those that wait for review included."""
+    refused: _builtins.int
+    """Candidates that a gate refused."""
+    items_left: _builtins.int
+    """Items that may still be admitted within the hour."""
+    @_builtins.property
+    def spent(self) -> _duration_pb2.Duration:
+        """Spent on all this."""
+
+    @_builtins.property
+    def time_left(self) -> _duration_pb2.Duration:
+        """Time that may still be spent within the hour."""
+
+    @_builtins.property
+    def next_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next round begins; left out when off."""
+
+    def __init__(
+        self,
+        *,
+        state: _creation_pb2.BackgroundState.ValueType = ...,
+        detail: _builtins.str = ...,
+        active_users: _builtins.int = ...,
+        looked_at: _builtins.int = ...,
+        attempts: _builtins.int = ...,
+        admitted: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        spent: _duration_pb2.Duration | None = ...,
+        items_left: _builtins.int = ...,
+        time_left: _duration_pb2.Duration | None = ...,
+        next_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_time", b"next_time", "spent", b"spent", "time_left", b"time_left"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_users", b"active_users", "admitted", b"admitted", "attempts", b"attempts", "detail", b"detail", "items_left", b"items_left", "looked_at", b"looked_at", "next_time", b"next_time", "refused", b"refused", "spent", b"spent", "state", b"state", "time_left", b"time_left"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBackgroundStatusResponse: _TypeAlias = GetBackgroundStatusResponse  # noqa: Y015

@@ -71,6 +71,11 @@ class CreationServiceStub:
                 request_serializer=aigc_dot_v1_dot_creation__service__pb2.RegenerateCreationRequest.SerializeToString,
                 response_deserializer=aigc_dot_v1_dot_creation__service__pb2.RegenerateCreationResponse.FromString,
                 _registered_method=True)
+        self.GetBackgroundStatus = channel.unary_unary(
+                '/aigc.v1.CreationService/GetBackgroundStatus',
+                request_serializer=aigc_dot_v1_dot_creation__service__pb2.GetBackgroundStatusRequest.SerializeToString,
+                response_deserializer=aigc_dot_v1_dot_creation__service__pb2.GetBackgroundStatusResponse.FromString,
+                _registered_method=True)
 
 
 class CreationServiceServicer:
@@ -127,6 +132,13 @@ class CreationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBackgroundStatus(self, request, context):
+        """What is generated between requests: what it does now, and what it did since the server started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CreationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +176,11 @@ def add_CreationServiceServicer_to_server(servicer, server):
                     servicer.RegenerateCreation,
                     request_deserializer=aigc_dot_v1_dot_creation__service__pb2.RegenerateCreationRequest.FromString,
                     response_serializer=aigc_dot_v1_dot_creation__service__pb2.RegenerateCreationResponse.SerializeToString,
+            ),
+            'GetBackgroundStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBackgroundStatus,
+                    request_deserializer=aigc_dot_v1_dot_creation__service__pb2.GetBackgroundStatusRequest.FromString,
+                    response_serializer=aigc_dot_v1_dot_creation__service__pb2.GetBackgroundStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +374,33 @@ class CreationService:
             '/aigc.v1.CreationService/RegenerateCreation',
             aigc_dot_v1_dot_creation__service__pb2.RegenerateCreationRequest.SerializeToString,
             aigc_dot_v1_dot_creation__service__pb2.RegenerateCreationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBackgroundStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aigc.v1.CreationService/GetBackgroundStatus',
+            aigc_dot_v1_dot_creation__service__pb2.GetBackgroundStatusRequest.SerializeToString,
+            aigc_dot_v1_dot_creation__service__pb2.GetBackgroundStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

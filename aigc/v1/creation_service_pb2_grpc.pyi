@@ -49,6 +49,8 @@ class CreationServiceStub:
     """A person refuses it."""
     RegenerateCreation: _grpc.UnaryUnaryMultiCallable[_creation_service_pb2.RegenerateCreationRequest, _creation_service_pb2.RegenerateCreationResponse]
     """Make it again from its record, and compare."""
+    GetBackgroundStatus: _grpc.UnaryUnaryMultiCallable[_creation_service_pb2.GetBackgroundStatusRequest, _creation_service_pb2.GetBackgroundStatusResponse]
+    """What is generated between requests: what it does now, and what it did since the server started."""
 
 @_typing.type_check_only
 class CreationServiceAsyncStub(CreationServiceStub):
@@ -71,6 +73,8 @@ class CreationServiceAsyncStub(CreationServiceStub):
     """A person refuses it."""
     RegenerateCreation: _aio.UnaryUnaryMultiCallable[_creation_service_pb2.RegenerateCreationRequest, _creation_service_pb2.RegenerateCreationResponse]  # type: ignore[assignment]
     """Make it again from its record, and compare."""
+    GetBackgroundStatus: _aio.UnaryUnaryMultiCallable[_creation_service_pb2.GetBackgroundStatusRequest, _creation_service_pb2.GetBackgroundStatusResponse]  # type: ignore[assignment]
+    """What is generated between requests: what it does now, and what it did since the server started."""
 
 class CreationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Content made for someone where the catalogue is thin. What passes the gates becomes an item like any other: labelled,
@@ -132,5 +136,13 @@ class CreationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_creation_service_pb2.RegenerateCreationResponse, _abc.Awaitable[_creation_service_pb2.RegenerateCreationResponse]]:
         """Make it again from its record, and compare."""
+
+    @_abc_1.abstractmethod
+    def GetBackgroundStatus(
+        self,
+        request: _creation_service_pb2.GetBackgroundStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_creation_service_pb2.GetBackgroundStatusResponse, _abc.Awaitable[_creation_service_pb2.GetBackgroundStatusResponse]]:
+        """What is generated between requests: what it does now, and what it did since the server started."""
 
 def add_CreationServiceServicer_to_server(servicer: CreationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

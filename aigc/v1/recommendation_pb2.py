@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61igc/v1/recommendation.proto\x12\x07\x61igc.v1\",\n\x0bSourceShare\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x02\"[\n\tNeighbour\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12$\n\x04kind\x18\x03 \x01(\x0e\x32\x16.aigc.v1.NeighbourKind\x12\r\n\x05share\x18\x04 \x01(\x02\"X\n\x07Reasons\x12%\n\x07sources\x18\x01 \x03(\x0b\x32\x14.aigc.v1.SourceShare\x12&\n\nneighbours\x18\x02 \x03(\x0b\x32\x12.aigc.v1.Neighbour\"\x84\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x11\n\tgenerated\x18\x05 \x01(\x08\x12!\n\x07reasons\x18\x06 \x01(\x0b\x32\x10.aigc.v1.Reasons*a\n\rNeighbourKind\x12\x1e\n\x1aNEIGHBOUR_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13NEIGHBOUR_KIND_ITEM\x10\x01\x12\x17\n\x13NEIGHBOUR_KIND_USER\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61igc/v1/recommendation.proto\x12\x07\x61igc.v1\",\n\x0bSourceShare\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x02\"[\n\tNeighbour\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12$\n\x04kind\x18\x03 \x01(\x0e\x32\x16.aigc.v1.NeighbourKind\x12\r\n\x05share\x18\x04 \x01(\x02\"X\n\x07Reasons\x12%\n\x07sources\x18\x01 \x03(\x0b\x32\x14.aigc.v1.SourceShare\x12&\n\nneighbours\x18\x02 \x03(\x0b\x32\x12.aigc.v1.Neighbour\"\x93\x01\n\x0fRecommendedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x11\n\tgenerated\x18\x05 \x01(\x08\x12!\n\x07reasons\x18\x06 \x01(\x0b\x32\x10.aigc.v1.Reasons\x12\r\n\x05label\x18\x07 \x01(\t*a\n\rNeighbourKind\x12\x1e\n\x1aNEIGHBOUR_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13NEIGHBOUR_KIND_ITEM\x10\x01\x12\x17\n\x13NEIGHBOUR_KIND_USER\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aigc.v1.recommendation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NEIGHBOURKIND']._serialized_start=405
-  _globals['_NEIGHBOURKIND']._serialized_end=502
+  _globals['_NEIGHBOURKIND']._serialized_start=420
+  _globals['_NEIGHBOURKIND']._serialized_end=517
   _globals['_SOURCESHARE']._serialized_start=41
   _globals['_SOURCESHARE']._serialized_end=85
   _globals['_NEIGHBOUR']._serialized_start=87
@@ -40,5 +40,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REASONS']._serialized_start=180
   _globals['_REASONS']._serialized_end=268
   _globals['_RECOMMENDEDITEM']._serialized_start=271
-  _globals['_RECOMMENDEDITEM']._serialized_end=403
+  _globals['_RECOMMENDEDITEM']._serialized_end=418
 # @@protoc_insertion_point(module_scope)

@@ -145,6 +145,7 @@ class RecommendedItem(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     GENERATED_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     title: _builtins.str
@@ -155,6 +156,8 @@ class RecommendedItem(_message.Message):
     """Its score; comparable within one answer only."""
     generated: _builtins.bool
     """True for an item that a model made."""
+    label: _builtins.str
+    """To be shown beside an item that a model made, in the language of its title; empty for others."""
     @_builtins.property
     def reasons(self) -> Global___Reasons:
         """Set when an explanation was asked for."""
@@ -168,10 +171,11 @@ class RecommendedItem(_message.Message):
         score: _builtins.float = ...,
         generated: _builtins.bool = ...,
         reasons: Global___Reasons | None = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generated", b"generated", "item_id", b"item_id", "kind", b"kind", "reasons", b"reasons", "score", b"score", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generated", b"generated", "item_id", b"item_id", "kind", b"kind", "label", b"label", "reasons", b"reasons", "score", b"score", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,6 +20,40 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class LikedItems(_message.Message):
+    """Items that were liked: each of its users likes it by the weights of the user's events on it, which come to 0.5 or more,
+    and all users together rather like than dislike it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    users: _builtins.int
+    """Users who like an item, at least; 0 means 1."""
+    days: _builtins.float
+    """Only events of so many days before the newest event; 0 means all."""
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these users' events, when given."""
+
+    def __init__(
+        self,
+        *,
+        users: _builtins.int = ...,
+        days: _builtins.float = ...,
+        user_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "user_ids", b"user_ids", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LikedItems: _TypeAlias = LikedItems  # noqa: Y015
+
+@_typing.final
 class StartTrainingRequest(_message.Message):
     """What to train on what."""
 
@@ -52,6 +86,8 @@ class StartTrainingRequest(_message.Message):
     ITEM_KINDS_FIELD_NUMBER: _builtins.int
     CATEGORIES_FIELD_NUMBER: _builtins.int
     INCLUDE_GENERATED_FIELD_NUMBER: _builtins.int
+    LIKED_FIELD_NUMBER: _builtins.int
+    FROM_MODEL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The same id asks for the same job: a repeated call starts nothing new."""
     kind: _builtins.str
@@ -60,6 +96,8 @@ class StartTrainingRequest(_message.Message):
     """Name of the model that it makes a version of."""
     include_generated: _builtins.bool
     """Generated items are left out unless this is true."""
+    from_model: _builtins.str
+    """"name", "name@version" or "name@champion" of a model to go on with, its shape and classes kept; empty begins anew."""
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Options by name, such as "trainer.steps" = "2000"; ListRecipes tells which there are."""
@@ -72,6 +110,10 @@ class StartTrainingRequest(_message.Message):
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only items of at least one of these categories, when given."""
 
+    @_builtins.property
+    def liked(self) -> Global___LikedItems:
+        """Only items that were liked, when given."""
+
     def __init__(
         self,
         *,
@@ -82,10 +124,12 @@ class StartTrainingRequest(_message.Message):
         item_kinds: _abc.Iterable[_builtins.str] | None = ...,
         categories: _abc.Iterable[_builtins.str] | None = ...,
         include_generated: _builtins.bool = ...,
+        liked: Global___LikedItems | None = ...,
+        from_model: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["liked", b"liked"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "include_generated", b"include_generated", "item_kinds", b"item_kinds", "kind", b"kind", "model", b"model", "options", b"options", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "from_model", b"from_model", "include_generated", b"include_generated", "item_kinds", b"item_kinds", "kind", b"kind", "liked", b"liked", "model", b"model", "options", b"options", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

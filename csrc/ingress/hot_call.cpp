@@ -31,6 +31,13 @@ const char* code_name(grpc::StatusCode code) {
   return code >= 0 && code <= 16 ? names[code] : "UNKNOWN";
 }
 
+// What a model made is labelled in words, which Python has.
+bool any_generated(const State& state, const Answer& answer) {
+  return std::any_of(answer.items.begin(), answer.items.end(), [&state](const RankedItem& item) {
+    return (state.flags(item.row) & kGenerated) != 0;
+  });
+}
+
 grpc::ByteBuffer buffer_of(std::string_view bytes) {
   grpc::Slice slice(bytes.data(), bytes.size());
   return grpc::ByteBuffer(&slice, 1);
@@ -56,6 +63,10 @@ void HotCall::begin() {
       answer_health();
       return;
     case Method::kRecordEvents:
+      if (server_.options_.pass_all) {
+        forward();
+        return;
+      }
       queue = &server_.events_;
       break;
     default: {
@@ -100,6 +111,7 @@ void HotCall::work() {
 }
 
 bool HotCall::wanted() {
+  waited_ = std::chrono::steady_clock::now() - started_;
   if (context_->deadline() <= std::chrono::system_clock::now()) {
     fail(grpc::StatusCode::DEADLINE_EXCEEDED, server_.options_.late_message,
          server_.options_.late_details, "DEADLINE_EXCEEDED");
@@ -170,6 +182,7 @@ bool HotCall::answer_recommend() {
         server_.engine_.recommend(one, narrowed ? *narrowed : request.route->plan);
     request.query = std::move(one[0]);
     if (state != routes_->state) return false;  // a newer snapshot, whose names are not here yet
+    if (any_generated(*state, answers[0])) return false;
     if (method_ == Method::kRecommend) {
       shown.push_back(write_answer(routes_, request, answers[0], out));
     } else {
@@ -186,6 +199,7 @@ bool HotCall::answer_recommend() {
 bool HotCall::answer_similar() {
   if (server_.engine_.state()->item_row(similar_.context_item) == kNoRow) return false;
   const auto [state, answers] = server_.engine_.recommend({similar_}, routes_->similar);
+  if (any_generated(*state, answers[0])) return false;
   std::string out;
   write_similar(*state, answers[0], out);
   succeed(out);
@@ -228,13 +242,14 @@ void HotCall::note(grpc::StatusCode code, const char* reason) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   std::string peer;
   std::string_view request_id;
-  if (server_.notes_.logs()) {
+  if (server_.notes_.logs(seconds)) {
     peer = context_->peer();
     const auto& metadata = context_->client_metadata();
     const auto found = metadata.find("x-request-id");
     if (found != metadata.end()) request_id = {found->second.data(), found->second.size()};
   }
-  server_.notes_.call(method_path(method_), code_name(code), reason, seconds, peer, request_id);
+  server_.notes_.call(method_path(method_), code_name(code), reason, seconds, waited_.count(), peer,
+                      request_id);
 }
 
 }  // namespace aigc::ingress

@@ -50,6 +50,7 @@ class HotCall final : public grpc::ServerUnaryReactor {
   grpc::ByteBuffer* response_;
   grpc::Slice request_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::duration<double> waited_{0.0};
   std::shared_ptr<const Routes> routes_;
   std::vector<RecommendRequest> parsed_;
   Query similar_;

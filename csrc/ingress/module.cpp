@@ -29,7 +29,9 @@ std::unique_ptr<Server> make(const Engine& engine, const py::dict& from) {
                     count("limit_id_bytes")};
   options.native = batching(from["native"]);
   options.events = batching(from["events"]);
-  options.log = from["log"].cast<bool>();
+  options.pass_all = from["pass_all"].cast<bool>();
+  options.log = static_cast<LogLevel>(from["log"].cast<int>());
+  options.slow_seconds = from["slow_seconds"].cast<double>();
   options.kept_answers = count("kept_answers");
   options.busy_message = text("busy_message");
   options.busy_details = text("busy_details");

@@ -27,7 +27,7 @@ void json_text(std::string_view text, std::string& out) {
 }
 
 std::string line(const char* method, const char* code, const char* reason, double seconds,
-                 const std::string& peer, std::string_view request_id) {
+                 double waited, bool slow, const std::string& peer, std::string_view request_id) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   const auto whole = static_cast<std::time_t>(micros / 1'000'000);
@@ -36,8 +36,9 @@ std::string line(const char* method, const char* code, const char* reason, doubl
   char moment[32], head[512];
   std::strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%S", &parts);
   std::snprintf(head, sizeof head,
-                "{\"method\": \"%s\", \"code\": \"%s\", \"reason\": \"%s\", \"ms\": %.3f, ", method,
-                code, reason, seconds * 1000);
+                "{\"method\": \"%s\", \"code\": \"%s\", \"reason\": \"%s\", \"ms\": %.3f, "
+                "\"waited_ms\": %.3f, ",
+                method, code, reason, seconds * 1000, waited * 1000);
   std::string out = head;
   out += "\"peer\": \"";
   json_text(peer, out);
@@ -47,17 +48,19 @@ std::string line(const char* method, const char* code, const char* reason, doubl
   else
     json_text(request_id, out);
   std::snprintf(head, sizeof head,
-                "\", \"event\": \"call\", \"level\": \"info\", \"timestamp\": \"%s.%06dZ\"}\n",
-                moment, static_cast<int>(micros % 1'000'000));
+                "\", \"event\": \"%s\", \"level\": \"%s\", \"timestamp\": \"%s.%06dZ\"}\n",
+                slow ? "slow call" : "call", slow ? "warning" : "info", moment,
+                static_cast<int>(micros % 1'000'000));
   return out + head;
 }
 
 }  // namespace
 
 void Notes::call(const char* method, const char* code, const char* reason, double seconds,
-                 const std::string& peer, std::string_view request_id) {
-  const std::string entry =
-      log_ ? line(method, code, reason, seconds, peer, request_id) : std::string();
+                 double waited, const std::string& peer, std::string_view request_id) {
+  const std::string entry = logs(seconds) ? line(method, code, reason, seconds, waited,
+                                                 seconds >= slow_, peer, request_id)
+                                          : std::string();
   const auto bucket = static_cast<std::size_t>(
       std::lower_bound(kBuckets.begin(), kBuckets.end(), seconds) - kBuckets.begin());
   std::lock_guard lock(mutex_);

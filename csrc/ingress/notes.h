@@ -18,6 +18,8 @@ namespace aigc::ingress {
 constexpr std::array<double, 14> kBuckets = {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
                                              0.1,    0.2,   0.5,   1.0,   2.0,  5.0,  10.0};
 
+enum class LogLevel { kNone, kSlow, kAll };
+
 struct Tally {
   std::array<std::uint64_t, kBuckets.size() + 1> counts{};  // one a bucket, then above all
   double seconds = 0.0;
@@ -35,11 +37,16 @@ struct Taken {
 
 class Notes {
  public:
-  // Args: log: keep lines; capacity: answers that may wait, the oldest goes first.
-  Notes(bool log, std::size_t capacity) : log_(log), capacity_(capacity) {}
+  // Args: log: which lines; slow_seconds: calls to warn of; capacity: answers that may wait, the
+  // oldest goes first.
+  Notes(LogLevel log, double slow_seconds, std::size_t capacity)
+      : log_(log), slow_(slow_seconds), capacity_(capacity) {}
 
-  bool logs() const { return log_; }
-  void call(const char* method, const char* code, const char* reason, double seconds,
+  // Is there a line for a call that took so long?
+  bool logs(double seconds) const {
+    return log_ == LogLevel::kAll || (log_ == LogLevel::kSlow && seconds >= slow_);
+  }
+  void call(const char* method, const char* code, const char* reason, double seconds, double waited,
             const std::string& peer, std::string_view request_id);
   void shown(std::vector<Shown>&& answers);
 
@@ -51,7 +58,8 @@ class Notes {
   Taken take();
 
  private:
-  const bool log_;
+  const LogLevel log_;
+  const double slow_;
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   Taken now_;

@@ -64,7 +64,7 @@ class Server::HotService final : public grpc::Service {
 Server::Server(const Engine& engine, Options options)
     : engine_(engine),
       options_(std::move(options)),
-      notes_(options_.log, options_.kept_answers),
+      notes_(options_.log, options_.slow_seconds, options_.kept_answers),
       native_(options_.native),
       events_(options_.events),
       stub_(channel_to(options_.behind)),

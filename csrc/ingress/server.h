@@ -34,7 +34,9 @@ struct Options {
   std::size_t threads = 1;
   Limits limits;
   Batching native, events;
-  bool log = true;
+  bool pass_all = false;  // RecordEvents goes to the control server too
+  LogLevel log = LogLevel::kAll;
+  double slow_seconds = 1.0;
   std::size_t kept_answers = 20'000;
   // google.rpc.Status of a full queue and of a deadline that passed, as bytes, with their messages.
   std::string busy_message, busy_details, late_message, late_details;

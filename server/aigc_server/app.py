@@ -6,15 +6,15 @@ import asyncio
 import shutil
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from aigc.errors import ConflictError, InvalidInputError
+from aigc.errors import ConflictError, InvalidInputError, UnavailableError
 from aigc.generate.repository import ModelRepository
+from aigc.oip import inference_pb2, inference_pb2_grpc
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.v1 import (
@@ -30,27 +30,36 @@ from aigc.v1 import (
     model_service_pb2,
     profile_service_pb2,
     profile_service_pb2_grpc,
+    promotion_service_pb2,
+    promotion_service_pb2_grpc,
     recommendation_service_pb2,
     recommendation_service_pb2_grpc,
     training_service_pb2,
     training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
-from aigc_server.forwarding import Forwarder
+from aigc_server.forwarding import Forwarder, Relay
+from aigc_server.generator_metrics import GeneratorPage
 from aigc_server.generator_process import GeneratorProcess
+from aigc_server.inference.recommender import RecommenderModel
 from aigc_server.ingress import Ingress, built
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
-from aigc_server.metrics import Metrics
+from aigc_server.metrics import Metrics, PlatformMetrics
+from aigc_server.promotion_metrics import PromotionMetrics
+from aigc_server.reflection import enable_reflection
 from aigc_server.servicers.admin import AdminServicer
 from aigc_server.servicers.catalog import CatalogServicer
 from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.event import EventServicer
+from aigc_server.servicers.inference_front import InferenceFrontServicer
 from aigc_server.servicers.profile import ProfileServicer
+from aigc_server.servicers.promotion import PromotionServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
 from aigc_server.studio import RemoteStudio
+from aigc_server.tracing import Tracing
 
 __all__ = ["SERVICES", "App", "open_platform"]
 
@@ -61,7 +70,9 @@ SERVICES = tuple(
         (catalog_service_pb2, "CatalogService"),
         (creation_service_pb2, "CreationService"),
         (event_service_pb2, "EventService"),
+        (inference_pb2, "GRPCInferenceService"),
         (profile_service_pb2, "ProfileService"),
+        (promotion_service_pb2, "PromotionService"),
         (recommendation_service_pb2, "RecommendationService"),
         (training_service_pb2, "TrainingService"),
     )
@@ -86,12 +97,15 @@ def open_platform(
             train=settings.train,
             limits=settings.limits,
             prepare=settings.prepare,
+            promotion=settings.promotion,
+            rewards=settings.rewards,
             keep_snapshots=settings.snapshots.keep,
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
             serving=serving,
             verify=settings.snapshots.verify,
             training=settings.training,
+            background=settings.creation,
         ),
     )
 
@@ -106,6 +120,8 @@ class App:
         self._generation_settings = settings.generation
         self.platform = platform
         self.metrics = Metrics()
+        self.tracing = Tracing(settings.trace, "engine")
+        platform.observe(PlatformMetrics(self.metrics))
         self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
         # The type stubs of the health package do not know its aio half.
         self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
@@ -114,8 +130,17 @@ class App:
         self.ingress: Ingress | None = None
         self.control_address = ""
         self._socket_folder: Path | None = None
+        self._ready = False
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(self.admission, self.metrics, self.settings.default_deadline_ms)],
+            interceptors=[
+                CallInterceptor(
+                    self.admission,
+                    self.metrics,
+                    self.settings.default_deadline_ms,
+                    tracing=self.tracing,
+                    slow_ms=settings.log.slow_ms,
+                )
+            ],
             options=[
                 ("grpc.max_receive_message_length", self.settings.max_message_bytes),
                 ("grpc.max_send_message_length", self.settings.max_message_bytes),
@@ -124,14 +149,21 @@ class App:
             ],
         )
         self.generator = GeneratorProcess(
-            platform.home, settings.generation, self.settings.max_message_bytes, self._generator_changed
+            platform.home,
+            settings.generation,
+            self.settings.max_message_bytes,
+            self._generator_changed,
+            settings.trace,
         )
         self._loop = asyncio.get_running_loop()
+        self._connecting: set[Future[object]] = set()
+        self._ending = False
         repository = ModelRepository(platform.home / "models")
         self.studio = RemoteStudio(repository, self._generator_address, self.settings.max_message_bytes)
         if settings.generation.enabled:
             platform.creator.studio = platform.suggestions.studio = self.studio
         self._register()
+        self.metrics.registry.register(PromotionMetrics(platform.promotions))
 
     async def start(self) -> None:
         """Listen, and report SERVING.
@@ -157,19 +189,28 @@ class App:
             self.port = self.ingress.port
         for name in ("", *SERVICES):
             await self._set_health(name, True)
+        self._ready = True
         await self._generator_changed(self._generation_settings.enabled)
         if (self.platform.home / "models").is_dir():
             # The first call need not wait for it.
             self.generator.start()
+        self.platform.background.start()
 
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
+        self._ready = False
+        self.platform.background.stop()
         await self.health.enter_graceful_shutdown()
         # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
         await asyncio.gather(asyncio.to_thread(self.platform.training.close), self._drain())
+        # Who waits for the generator, such as what is made in the background, is told at once.
+        self._ending = True
         self.studio.close()
+        for future in tuple(self._connecting):
+            future.cancel()
         await self.generator.close()
         self.metrics.close()
+        await asyncio.to_thread(self.tracing.close)
         await asyncio.to_thread(self.platform.close)
 
     async def _drain(self) -> None:
@@ -223,34 +264,71 @@ class App:
             CatalogServicer(platform.catalog, platform.intake), server
         )
         creation_service_pb2_grpc.add_CreationServiceServicer_to_server(
-            CreationServicer(platform.creator, platform.suggestions), server
+            CreationServicer(platform.creator, platform.suggestions, platform.background, platform.foreground), server
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
+        promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(
+            PromotionServicer(platform.promotions), server
+        )
         recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
             RecommendationServicer(platform.recommender), server
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        server.add_generic_rpc_handlers((Forwarder(GENERATED, self.generator.connect, "generator process"),))
+        relay = Relay(self.generator.connect, "generator process", self.tracing.carried, platform.foreground.call)
+        server.add_generic_rpc_handlers((Forwarder(GENERATED, relay),))
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
+            InferenceFrontServicer(RecommenderModel(platform.recommender), relay, lambda: self._ready), server
+        )
         names = (
             *SERVICES,
             *(s.full_name for s in GENERATED),
             health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-            reflection.SERVICE_NAME,
         )
-        reflection.enable_server_reflection(names, server)
-        self.metrics.gauge("aigc_calls_admitted", "Calls in work or waiting", self._inside)
-        self.metrics.gauge(
-            "aigc_store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows
-        )
-        self.metrics.gauge("aigc_generator_starts", "Starts of the generator process", lambda: self.generator.starts)
-        self.metrics.gauge("aigc_snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+        enable_reflection(names, server)
+        self._count()
+
+    def _count(self) -> None:
+        metrics, platform = self.metrics, self.platform
+        metrics.gauge("calls_admitted", "Calls in work or waiting", self._inside)
+        metrics.depth("calls", lambda: self.admission.waiting)
+        metrics.depth("store_rows", lambda: platform.store.waiting_rows)
+        metrics.gauge("store_waiting_rows", "Rows that wait to be written", lambda: platform.store.waiting_rows)
+        metrics.gauge("answers_dropped", "Answers given and not logged", lambda: platform.dropped_answers)
+        metrics.gauge("generator_starts", "Starts of the generator process", lambda: self.generator.starts)
+        metrics.gauge("snapshot_age_seconds", "Age of what is serving, 0 without", self._snapshot_age)
+        metrics.collect(GeneratorPage(lambda: self.generator.address))
+        self._count_background()
+
+    def _count_background(self) -> None:
+        status = self.platform.background.status
+        for name, text, read in (
+            (
+                "attempts",
+                "Users for whom something was generated, or tried, between requests",
+                lambda: status().attempts,
+            ),
+            ("admitted", "Items generated between requests", lambda: status().admitted),
+            ("refused", "Candidates made between requests that a gate refused", lambda: status().refused),
+            ("seconds", "Time spent on generating between requests", lambda: status().seconds),
+        ):
+            self.metrics.count(f"background_{name}", text, read)
 
     def _generator_address(self) -> str:
         """For threads: where the generator listens, once it does."""
-        asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop).result()
+        future: Future[object] = asyncio.run_coroutine_threadsafe(self.generator.connect(), self._loop)
+        self._connecting.add(future)
+        if self._ending:
+            # Perhaps too late for the one who ends the server to see it.
+            future.cancel()
+        try:
+            future.result()
+        except CancelledError:
+            raise UnavailableError("the server is ending", reason="SERVER_ENDING") from None
+        finally:
+            self._connecting.discard(future)
         return self.generator.address
 
     async def _generator_changed(self, serves: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -10,12 +13,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from aigc.errors import UnavailableError
 
-__all__ = ["Forwarder", "RelayedError"]
+__all__ = ["Forwarder", "Relay", "RelayedError"]
 
 _DETAILS = "grpc-status-details-bin"
 _OWN_METADATA = ("grpc-", "user-agent", ":")
 
 Connect = Callable[[], Awaitable[grpc.aio.Channel]]
+Carried = Callable[[tuple[tuple[str, Any], ...]], tuple[tuple[str, Any], ...]]
 
 
 if TYPE_CHECKING:
@@ -35,57 +39,106 @@ class RelayedError(Exception):
         self.trailing_metadata = tuple(error.trailing_metadata() or ())
 
 
-class Forwarder(_Base):
-    """Stands in for services that live elsewhere; requests and replies stay bytes."""
+class Relay:
+    """Calls to another process with the caller's deadline, metadata and cancellation; requests and replies stay bytes.
 
-    def __init__(self, services: tuple[ServiceDescriptor, ...], connect: Connect, where: str) -> None:
-        """Args: services: which; connect: gives a channel to where they are; where: its name, for errors."""
+    What the other process answers instead of a result is raised as :class:`RelayedError`; when it ends during the call,
+    UnavailableError says so.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        where: str,
+        carried: Carried = lambda metadata: metadata,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            connect: Gives a channel to the process.
+            where: Its name, for errors.
+            carried: Adds to metadata.
+            around: Entered for the length of each call.
+        """
+        self._connect = connect
+        self._where = where
+        self._carried = carried
+        self._around = around
+
+    async def unary(self, method: str, request: bytes, context: Any) -> bytes:
+        """One reply."""
+        with self._around():
+            channel: Any = await self._connect()
+            call = channel.unary_unary(method)(
+                request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
+            )
+            try:
+                return cast(bytes, await call)
+            except grpc.aio.AioRpcError as error:
+                raise self._translated(error) from error
+            except asyncio.CancelledError as error:
+                self._tell_end(error)
+                raise
+
+    async def stream(self, method: str, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        """Replies as they come."""
+        with self._around():
+            channel: Any = await self._connect()
+            call = channel.unary_stream(method)(
+                request, timeout=context.time_remaining(), metadata=self._carried(_passed_on(context))
+            )
+            try:
+                async for response in call:
+                    yield response
+            except grpc.aio.AioRpcError as error:
+                raise self._translated(error) from error
+            except asyncio.CancelledError as error:
+                self._tell_end(error)
+                raise
+            finally:
+                # Nothing happens to a call that is over.
+                call.cancel()
+
+    def _translated(self, error: grpc.aio.AioRpcError) -> Exception:
+        answered = _DETAILS in dict(cast(Any, error.trailing_metadata() or ()))
+        if error.code() == grpc.StatusCode.UNAVAILABLE and not answered:
+            return self._ended()
+        return RelayedError(error)
+
+    def _tell_end(self, error: asyncio.CancelledError) -> None:
+        """A channel that is closed cancels its calls; unless the caller did, the process has ended."""
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise self._ended() from error
+
+    def _ended(self) -> UnavailableError:
+        return UnavailableError(
+            f"the {self._where} ended during the call; it is started again by itself: try again in a moment",
+            reason="GENERATOR_DOWN",
+        )
+
+
+class Forwarder(_Base):
+    """Stands in for services that live elsewhere."""
+
+    def __init__(self, services: tuple[ServiceDescriptor, ...], relay: Relay) -> None:
+        """Args: services: which; relay: to where they are."""
         self._methods = {
             f"/{service.full_name}/{method.name}": method.server_streaming
             for service in services
             for method in service.methods
         }
-        self._connect = connect
-        self._where = where
+        self._relay = relay
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a method, None for one that is not ours."""
         method = handler_call_details.method
         if method not in self._methods:
             return None
-
-        async def unary(request: bytes, context: Any) -> bytes:
-            channel: Any = await self._connect()
-            call = channel.unary_unary(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
-            try:
-                return cast(bytes, await call)
-            except grpc.aio.AioRpcError as error:
-                raise self._translated(error) from error
-
-        async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
-            channel: Any = await self._connect()
-            call = channel.unary_stream(method)(request, timeout=context.time_remaining(), metadata=_passed_on(context))
-            try:
-                async for response in call:
-                    yield response
-            except grpc.aio.AioRpcError as error:
-                raise self._translated(error) from error
-            finally:
-                # Nothing happens to a call that is over.
-                call.cancel()
-
         if self._methods[method]:
-            return grpc.unary_stream_rpc_method_handler(stream)
-        return grpc.unary_unary_rpc_method_handler(unary)
-
-    def _translated(self, error: grpc.aio.AioRpcError) -> Exception:
-        answered = _DETAILS in dict(cast(Any, error.trailing_metadata() or ()))
-        if error.code() == grpc.StatusCode.UNAVAILABLE and not answered:
-            return UnavailableError(
-                f"the {self._where} ended during the call; it is started again by itself: try again in a moment",
-                reason="GENERATOR_DOWN",
-            )
-        return RelayedError(error)
+            return grpc.unary_stream_rpc_method_handler(partial(self._relay.stream, method))
+        return grpc.unary_unary_rpc_method_handler(partial(self._relay.unary, method))
 
 
 def _passed_on(context: Any) -> tuple[tuple[str, Any], ...]:

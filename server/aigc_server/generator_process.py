@@ -17,8 +17,10 @@ import structlog
 
 from aigc.errors import UnavailableError
 from aigc.services.generation_limits import GenerationLimits
+from aigc_server.settings import TraceSettings
 
 __all__ = ["GeneratorProcess"]
+
 
 _START_S = 60.0
 _END_S = 10.0
@@ -38,12 +40,14 @@ class GeneratorProcess:
         limits: GenerationLimits,
         max_message_bytes: int,
         on_change: Callable[[bool], Awaitable[None]],
+        trace: TraceSettings,
     ) -> None:
-        """Args: on_change: told True when the process serves, False when it does not."""
+        """Args: on_change: told True when the process serves, False when it does not; trace: passed on to it."""
         self._home = home
         self._limits = limits
         self._message_bytes = max_message_bytes
         self._on_change = on_change
+        self._trace = trace
         self._log = structlog.get_logger("aigc.generator")
         self._keeper: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -126,7 +130,7 @@ class GeneratorProcess:
             "aigc_server.generator",
             str(self._home),
             str(socket),
-            json.dumps(asdict(self._limits) | {"message_bytes": self._message_bytes}),
+            json.dumps(asdict(self._limits) | {"message_bytes": self._message_bytes, "trace": asdict(self._trace)}),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import threading
 from collections import Counter
@@ -67,6 +68,7 @@ class Ingress:
         self._platform = platform
         self._metrics = metrics
         self._json = settings.log.format == "json"
+        self._traced = _traced(settings)
         self._log = structlog.get_logger("aigc.call")
         self._refreshing = threading.Lock()
         self._noting = threading.Lock()
@@ -126,9 +128,10 @@ class Ingress:
                             self._windows.index(strategy.generate.share_hours),
                         )
                     )
-            self._server.set_routes(
-                serving.state, serving.snapshot_id, routes, book.experiment is not None, SIMILAR.plan()
-            )
+            if not self._traced:
+                self._server.set_routes(
+                    serving.state, serving.snapshot_id, routes, book.experiment is not None, SIMILAR.plan()
+                )
 
     def stop(self, grace_ms: int) -> None:
         """Accept nothing more, let what was accepted end within the grace period, and note what it left."""
@@ -188,6 +191,7 @@ class Ingress:
         platform = self._platform
         if notes["n_shown"]:
             platform.exposure.count(notes["n_shown"], notes["generated"])
+            platform.observer.shown(notes["n_shown"], len(notes["generated"]))
         self._count_windows()
         if platform.answers is not None:
             for answer_id, user_id, strategy, snapshot, items, at_ms in notes["shown"]:
@@ -212,20 +216,28 @@ class Ingress:
             return
         for line in lines.splitlines():
             fields = json.loads(line)
-            del fields["event"], fields["level"], fields["timestamp"]
-            self._log.info("call", **fields)
+            event, level = fields.pop("event"), fields.pop("level")
+            del fields["timestamp"]
+            getattr(self._log, level)(event, **fields)
 
 
 def _plain(strategy: Strategy, *, vectors: bool) -> bool:
     """Does the Engine alone make this strategy's answers?"""
     generate = strategy.generate
     searches = vectors and any(source.kind == "vector" for source in strategy.sources)
-    return not (searches or strategy.learning.enabled or generate.explore_slots)
+    adapts = generate.enabled and generate.adapt_share
+    return not (searches or adapts or strategy.learning.enabled or generate.explore_slots)
+
+
+def _traced(settings: Settings) -> bool:
+    """Are there spans to make around each call? Python makes them, so that it gets every call."""
+    return bool(settings.trace.endpoint)
 
 
 def _options(settings: Settings, behind: str) -> dict[str, Any]:
     server, limits = settings.server, settings.limits
     files = pem_files(server.tls)
+    log = logging.getLogger("aigc.call")
     # As of Admission: refused at once, to be tried again in a moment.
     busy = rich_status(
         ResourceExhaustedError(
@@ -254,7 +266,10 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "limit_id_bytes": limits.id_bytes,
         "native": _batching(server.ingress.recommend),
         "events": _batching(server.ingress.events),
-        "log": logging.getLogger("aigc.call").isEnabledFor(logging.INFO),
+        "pass_all": _traced(settings),
+        # All lines, those of slow calls, or none.
+        "log": 2 if log.isEnabledFor(logging.INFO) else 1 if log.isEnabledFor(logging.WARNING) else 0,
+        "slow_seconds": settings.log.slow_ms / 1000 or math.inf,
         "kept_answers": 20_000,
         "busy_message": busy.message,
         "busy_details": busy.SerializeToString(),

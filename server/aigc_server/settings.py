@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aigc.creation.bandit.rewards import RewardOptions
+from aigc.creation.promotion import PromotionOptions
 from aigc.errors import InvalidInputError
 from aigc.option_tree import build_options, check_known, put_value
 from aigc.prepare.steps import PrepareOptions
 from aigc.profiles.weights import DEFAULT_WEIGHTS
 from aigc.recommend.train_options import TrainOptions
+from aigc.services.background_options import BackgroundOptions
 from aigc.services.generation_limits import GenerationLimits
 from aigc.services.limits import Limits
 from aigc.services.training_limits import TrainingLimits
 
-__all__ = ["Settings", "home_folder", "load_settings"]
+__all__ = ["LogSettings", "Settings", "TraceSettings", "home_folder", "load_settings"]
 
 _PREFIX = "AIGC_"
 
@@ -175,10 +178,14 @@ class EventSettings:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """``[log]``: ``level`` debug, info, warning or error; ``format`` json or text."""
+    """``[log]``: ``level`` debug, info, warning or error; ``format`` json or text.
+
+    Unary calls that take ``slow_ms`` or longer are warned of; 0 warns of none.
+    """
 
     level: str = "info"
     format: str = "json"
+    slow_ms: int = 1000
 
     def __post_init__(self) -> None:
         """Refuse unknown names."""
@@ -188,6 +195,34 @@ class LogSettings:
             )
         if self.format not in ("json", "text"):
             raise InvalidInputError(f"log.format is {self.format!r}; give json or text", field="log.format")
+        if self.slow_ms < 0:
+            raise InvalidInputError(f"log.slow_ms is {self.slow_ms}; give 0 or more", field="log.slow_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """``[trace]``, for the extra ``otel``.
+
+    Attributes:
+        endpoint: HOST:PORT of an OpenTelemetry collector (OTLP over gRPC); empty for no traces.
+        tls: Whether the collector is spoken to encrypted.
+        share: Of the calls that bring no trace of their own; those that bring one follow its choice.
+        service: Told as ``service.name``.
+        flush_ms: How long a span waits for company.
+    """
+
+    endpoint: str = ""
+    tls: bool = False
+    share: float = 1.0
+    service: str = "aigc"
+    flush_ms: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning."""
+        if not 0 <= self.share <= 1:
+            raise InvalidInputError(f"trace.share is {self.share}; give 0 to 1", field="trace.share")
+        if self.flush_ms < 1:
+            raise InvalidInputError(f"trace.flush_ms is {self.flush_ms}; give at least 1", field="trace.flush_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +237,12 @@ class Settings:
     prepare: PrepareOptions = field(default_factory=PrepareOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
     generation: GenerationLimits = field(default_factory=GenerationLimits)
+    creation: BackgroundOptions = field(default_factory=BackgroundOptions)
     training: TrainingLimits = field(default_factory=TrainingLimits)
+    promotion: PromotionOptions = field(default_factory=PromotionOptions)
+    rewards: RewardOptions = field(default_factory=RewardOptions)
     log: LogSettings = field(default_factory=LogSettings)
+    trace: TraceSettings = field(default_factory=TraceSettings)
 
 
 def home_folder(flag: str | None = None) -> Path:

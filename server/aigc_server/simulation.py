@@ -37,6 +37,7 @@ class SimulationOptions:
     Attributes:
         strategies: By name; those whose file switches generation on generate.
         seeds: How many societies.
+        first_seed: Of the first one; the others follow.
         each: Items a taste in the catalogue.
         rounds: How long each is watched.
         n: Items a list.
@@ -48,6 +49,7 @@ class SimulationOptions:
 
     strategies: tuple[str, ...] = ("default", "content", "collaborative", "explore", "popular")
     seeds: int = 20
+    first_seed: int = 0
     each: int = 12
     rounds: int = 20
     n: int = 6
@@ -61,8 +63,9 @@ class SimulationOptions:
         for name in ("seeds", "each", "rounds", "n", "wanted", "generate_every"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}; give at least 1", field=name)
-        if self.past < 0:
-            raise InvalidInputError(f"past is {self.past}; give 0 or more", field="past")
+        for name in ("past", "first_seed"):
+            if getattr(self, name) < 0:
+                raise InvalidInputError(f"{name} is {getattr(self, name)}; give 0 or more", field=name)
         if not self.strategies or len(set(self.strategies)) < len(self.strategies):
             raise InvalidInputError("give at least one strategy, and each once", field="strategies")
 
@@ -128,7 +131,8 @@ class Simulation:
         """Strategy → a trace a seed. Args: told: hears the fraction done and what is being done."""
         found: dict[str, list[Trace]] = {name: [] for name in self.strategies}
         total = self.options.seeds * len(found)
-        for seed in range(self.options.seeds):
+        for nth in range(self.options.seeds):
+            seed = self.options.first_seed + nth
             world: World | None = None
             start, start_ms = self._folder / f"start-{self._name}", 0
             try:
@@ -136,7 +140,7 @@ class Simulation:
                     path = self._folder / "traces" / f"{self._name}-{seed:03d}-{name}.json"
                     trace = self._read(path)
                     if trace is None:
-                        done = (seed * len(found) + place) / total
+                        done = (nth * len(found) + place) / total
                         if world is None:
                             told(done, f"seed {seed + 1}: training")
                             world = self._world(self.options.each, seed)
@@ -216,7 +220,7 @@ class Simulation:
 
     def _key(self) -> dict[str, object]:
         kept: dict[str, object] = json.loads(json.dumps(asdict(self.options)))
-        for name in ("strategies", "seeds"):
+        for name in ("strategies", "seeds", "first_seed"):
             del kept[name]
         return kept
 

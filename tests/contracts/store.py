@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aigc.entities import Event, Item, ItemContent, Preferences
+from aigc.entities import Creation, CreationState, Event, Item, ItemContent, Preferences
 from aigc.errors import ConflictError, CorruptDataError, InvalidInputError, UnavailableError
 from aigc.store.backup import backup, restore
 from aigc.store.base import EventBatch, LoggedRecommendation
@@ -39,6 +39,12 @@ items = st.builds(
 
 def event(name: str, user: str = "u", item: str = "i", time_ms: int = 0, **more: object) -> Event:
     return Event(name, user, item, "like", time_ms, **more)  # type: ignore[arg-type]
+
+
+def creation(name: str, time_ms: int = 0, **more: object) -> Creation:
+    state = more.pop("state", CreationState.ADMITTED)
+    user = more.pop("user_id", "u")
+    return Creation(name, user, state, "image", "digits@1", "class", {"seed": 2**53 - 1}, time_ms, **more)  # type: ignore[arg-type]
 
 
 class StoreContract:
@@ -210,10 +216,87 @@ class StoreContract:
         assert store.get_recommendation("r") == answer
         assert store.get_recommendation("absent") is None
 
+    def test_creations_come_back_as_they_went_in_by_their_own_id_or_their_items(self, store: SqlStore) -> None:
+        full = Creation(
+            "c1",
+            "用户",
+            CreationState.REJECTED,
+            "text",
+            "诗@2",
+            "prompt",
+            {"seed": 7, "prompt": "春眠", "latent": [0.1, -2.5], "top_p": 0.95},
+            2**41,
+            item_id="generated-c1",
+            title="春 🌙",
+            source_item_ids=("a", "b"),
+            quality=0.25,
+            reason="REJECTED_BY_PERSON",
+            detail="too sad",
+            reviewed_ms=2**41 + 1,
+            reviewer="ann",
+        )
+        store.creations.put(full)
+        assert store.creations.get("c1") == store.creations.get("generated-c1") == full
+        assert store.creations.get("absent") is None
+        store.creations.put(creation("c2"))
+        unscored = store.creations.get("c2")
+        assert unscored is not None
+        assert np.isnan(unscored.quality), "without a scorer there is no quality"
+        store.creations.put(creation("c2", title="again", quality=1.0))
+        assert [c.title for c in store.creations.list(user_id="u")] == ["again"], "the same id is replaced"
+
+    def test_creations_are_listed_newest_first_in_pages_that_hold_each_once(self, store: SqlStore) -> None:
+        states = [CreationState.ADMITTED, CreationState.REFUSED, CreationState.PENDING]
+        # Several of one time: the id tells them apart.
+        made = [creation(f"c{n:02d}", n // 4, state=states[n % 3], user_id="ab"[n % 2]) for n in range(30)]
+        for one in made:
+            store.creations.put(one)
+        for state in ("", "pending"):
+            for user in ("", "a"):
+                wanted = [c.id for c in reversed(made) if state in ("", c.state.value) and user in ("", c.user_id)]
+                got: list[str] = []
+                before: tuple[int, str] | None = None
+                while page := store.creations.list(state=state, user_id=user, limit=4, before=before):
+                    got += [c.id for c in page]
+                    before = (page[-1].created_ms, page[-1].id)
+                assert got == wanted
+
+    def test_quotas_count_what_was_admitted_or_waits_for_a_person_since_a_time(self, store: SqlStore) -> None:
+        for n, state in enumerate(CreationState):
+            for user in ("a", "b"):
+                store.creations.put(creation(f"{state}-{user}", n, state=state, user_id=user))
+        assert store.creations.count_admitted(since_ms=0) == 4
+        assert store.creations.count_admitted(since_ms=0, user_id="a") == 2
+        pending = list(CreationState).index(CreationState.PENDING)
+        assert store.creations.count_admitted(since_ms=pending, user_id="a") == 1
+        assert store.creations.count_admitted(since_ms=pending + 1) == 0
+
+    def test_many_callers_record_creations_and_lose_none(self, store: SqlStore) -> None:
+        def caller(number: int) -> None:
+            for n in range(10):
+                store.creations.put(creation(f"{number}-{n}", n))
+
+        threads = [threading.Thread(target=caller, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(store.creations.list()) == 40
+
+    def test_a_record_outlives_its_item(self, store: SqlStore) -> None:
+        store.upsert_items([Item("generated-c", generated=True, content=ItemContent("image/png", b"x"))])
+        store.creations.put(creation("c", item_id="generated-c"))
+        store.delete_items(["generated-c"])
+        kept = store.creations.get("generated-c")
+        assert kept is not None
+        assert (kept.id, kept.item_id, kept.state) == ("c", "generated-c", CreationState.ADMITTED)
+        assert store.get_items(["generated-c"]) == {}
+
     def test_what_was_written_is_there_after_reopening(self, url: str) -> None:
         store = open_store(url)
         store.upsert_items([Item("a")])
         store.record_events([event("e")])
+        store.creations.put(creation("c", quality=0.5))
         store.close()
         store.close()
         with pytest.raises(UnavailableError, match="is closed"):
@@ -221,6 +304,7 @@ class StoreContract:
         again = open_store(url)
         assert (again.counts().items, again.counts().events, again.counts().users) == (1, 1, 1)
         assert again.record_events([event("e")]) == [False]
+        assert again.creations.get("c") == creation("c", quality=0.5)
         again.close()
 
     def test_a_reader_sees_and_cannot_write(self, url: str, store: SqlStore) -> None:
@@ -229,6 +313,8 @@ class StoreContract:
         assert reader.counts().events == 1
         with pytest.raises(ConflictError, match="reading only"):
             reader.record_events([event("f")])
+        with pytest.raises(ConflictError, match="reading only"):
+            reader.creations.put(creation("c"))
         reader.close()
 
     def test_nul_and_lone_surrogates_are_refused_and_harm_nothing(self, store: SqlStore) -> None:
@@ -243,8 +329,11 @@ class StoreContract:
         store.delete_items(["b"])
         store.record_events([event("e1", value=1.5), event("e2")])
         store.put_preferences(Preferences("u", {"x": 1.0}))
+        made = [creation("c1", 1, quality=0.5), creation("c2", 2, quality=0.25, state=CreationState.PENDING)]
+        for one in made:
+            store.creations.put(one)
         counts = backup(store, tmp_path / "copy")
-        assert counts["events"] == 2
+        assert (counts["events"], counts["creations"]) == (2, 2)
         with pytest.raises(ConflictError, match="is not empty"):
             backup(store, tmp_path / "copy")
         with pytest.raises(ConflictError, match="store is not empty"):
@@ -255,6 +344,7 @@ class StoreContract:
         assert other.user_events("u") == store.user_events("u")
         assert other.get_items(["a"], with_content=True) == store.get_items(["a"], with_content=True)
         assert other.positions() == store.positions()
+        assert other.creations.list() == made[::-1]
         assert other.record_events([event("e1"), event("e3")]) == [False, True]
         other.close()
 

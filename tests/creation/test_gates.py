@@ -151,3 +151,64 @@ def test_the_first_refusal_ends_the_questioning_and_marks_do_not() -> None:
     assert verdict.reason == "BLOCKED_TERM"
     assert [name for name, _ in verdict.findings] == ["claims", "blocked"]
     assert gates.judge(text(CLEAN[1])).admitted
+
+
+def test_spaced_out_hidden_and_traditional_terms_are_found() -> None:
+    gate = BlockedGate(["gambling", "赌博", "ad"])
+    bad = [
+        "g a m b l i n g here",
+        "G-A-M-B-L-I-N-G",
+        "gam\u200bbling",
+        "gamb\u00adling",
+        "网上赌 博",
+        "赌*博",
+        "賭博网",
+        "an Ad",
+    ]
+    assert reasons(gate, [text(w) for w in bad]) == ["BLOCKED_TERM"] * len(bad)
+    assert reasons(gate, [text(w) for w in ("a day, a D major", "打赌的人很博学", "gamblings")]) == [""] * 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "我的号码是一三八零零一三八零零零",
+        "电话幺三八 零零幺三 八零零零",
+        "six five zero, two five three, zero zero zero zero",
+        "650 • 253 • 0000",
+    ],
+)
+def test_numbers_told_in_words_are_telephone_numbers_too(words: str) -> None:
+    assert reasons(PersonsGate(), [text(words)]) == ["PERSONAL_DATA"]
+
+
+def test_numbers_in_words_need_a_source_and_idioms_do_not() -> None:
+    gate = ClaimsGate()
+    bad = [
+        "收入增加了三成。",
+        "价格是原来的五倍。",
+        "It grew by forty-five percent.",
+        "There are two hundred of them.",
+        "成立于二〇二三年",
+    ]
+    assert reasons(gate, [text(w) for w in bad]) == ["UNSUPPORTED_NUMBER"] * len(bad)
+    ok = [
+        "万一下雨怎么办。",
+        "千万别忘了带伞。",
+        "三三两两的人走过。",
+        "One day a dog met two cats.",
+        "一天早上他起得很早。",
+    ]
+    assert reasons(gate, [text(w) for w in ok]) == [""] * len(ok)
+    source = Item("i", text="增长了45%,共2,300人。")
+    told = [text(w, sources=[source]) for w in ("增长了百分之四十五。", "一共两千三百人。")]
+    assert reasons(gate, told) == [""] * 2
+
+
+def test_a_copy_is_found_where_it_was_moved_and_lightened() -> None:
+    gate = PictureDuplicateGate(distance=7.0)
+    gate.add([f"known-{i}" for i in range(30)], [strokes(i) for i in range(30)])
+    rng = np.random.default_rng(1)
+    moved = [np.roll(strokes(i), rng.integers(-2, 3, 2), (0, 1)) * 0.8 + 10 for i in range(30)]
+    assert set(reasons(gate, [picture(m) for m in moved])) == {"DUPLICATE_PICTURE"}
+    assert reasons(gate, [picture(strokes(500))]) == [""]

@@ -192,6 +192,8 @@ def test_a_state_survives_json() -> None:
         ("vae", {"elbo": -90.0}, {"elbo": -95.0}, False),
         ("gpt", {"bits_per_character": 2.0}, {"bits_per_character": 1.9}, True),
         ("gpt", {"bits_per_character": 2.0}, {"bits_per_character": 2.1}, False),
+        ("gan", {"coverage": 0.9, "coverage_error": 0.03}, {"coverage": 0.83, "coverage_error": 0.01}, True),
+        ("gan", {"coverage": 0.9, "coverage_error": 0.03}, {"coverage": 0.81, "coverage_error": 0.01}, False),
         ("gpt", {}, {"bits_per_character": 2.1}, False),
         ("gan", {"another": 1.0}, {"another": 9.0}, False),
         ("unknown", {"frechet": 1.0}, {"frechet": 1.0}, False),

@@ -80,3 +80,14 @@ def test_a_damaged_model_is_refused_by_the_name_of_its_file(repository: ModelRep
 def test_a_kind_of_the_future_is_refused(repository: ModelRepository) -> None:
     with pytest.raises(CorruptDataError, match="upgrade aigc"):
         repository.open(repository.get("digits"))
+
+
+def test_what_an_evaluation_measured_stands_before_what_the_training_did(repository: ModelRepository) -> None:
+    noted = repository.note_measures("digits@2", {"fid": 1.2, "recall": 0.5})
+    assert noted.measures == {"fid": 1.2, "recall": 0.5}
+    repository.note_measures("digits@2", {"recall": 0.6})
+    assert ModelRepository(repository.root).get("digits@2").measures == {"fid": 1.2, "recall": 0.6}
+    assert repository.get("digits@1").measures == {"fid": 1.5}
+    with pytest.raises(NotFoundError):
+        repository.note_measures("digits@9", {})
+    assert [m.version for m in repository.models()] == [1, 2, 3]

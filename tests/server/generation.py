@@ -49,9 +49,9 @@ class GenerationClient:
 
 
 @asynccontextmanager
-async def generation_server(home: Path, **limits: Any) -> AsyncIterator[GenerationClient]:
+async def generation_server(home: Path, base: Settings | None = None, **limits: Any) -> AsyncIterator[GenerationClient]:
     settings = replace(
-        Settings(),
+        base or Settings(),
         server=ServerSettings(listen="127.0.0.1:0", drain_ms=2000),
         generation=GenerationLimits(**({"niceness": 0, "restart_ms": 0} | limits)),
     )

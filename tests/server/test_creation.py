@@ -136,6 +136,8 @@ async def test_what_is_admitted_is_labelled_recorded_and_recommended_at_once(cli
     shown = {i.item_id for i in answer.items if i.generated}
     assert shown & {s.item.id for s in admitted}
     assert len(shown) <= 5
+    assert {i.label for i in answer.items if i.generated} == {"AI-generated"}
+    assert not any(i.label for i in answer.items if not i.generated)
     stored = await client.catalog.GetItem(
         catalog_service_pb2.GetItemRequest(item_id=admitted[0].item.id, include_content=True), timeout=PATIENCE_S
     )

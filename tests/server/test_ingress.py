@@ -11,6 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from aigc.entities import Item
 from aigc.v1 import admin_service_pb2 as admin
 from aigc.v1 import event_pb2, event_service_pb2_grpc, recommendation_service_pb2_grpc
 from aigc.v1 import event_service_pb2 as events
@@ -246,3 +247,17 @@ async def test_clients_that_vanish_leave_nothing_behind(trained_home: Path, tmp_
     await app.stop()
     assert app.ingress is not None
     assert app.ingress.waiting == 0
+
+
+async def test_generated_items_come_with_their_label_on_both(fronts: Fronts) -> None:
+    made = Item("made", title="space story of a model", text="space", categories=("space",), generated=True)
+    await asyncio.to_thread(fronts.app.platform.catalog.upsert, [made])
+    request = pb.RecommendRequest(user_id="space-fan-0", allow_item_ids=["made", "space-8"], n=5)
+    answers = [await stub.Recommend(request) for stub in (fronts.front, fronts.behind)]
+    for answer in answers:
+        answer.recommendation_id = ""
+    assert answers[0] == answers[1]
+    similar = pb.SimilarItemsRequest(item_id="space-1", n=40)
+    answers = [await stub.SimilarItems(similar) for stub in (fronts.front, fronts.behind)]
+    assert answers[0] == answers[1]
+    assert [i.label for i in answers[0].items if i.item_id == "made"] not in ([], [""])

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from aigc.entities import Event
+from aigc.entities import Creation, CreationState, Event
 from aigc.errors import ConflictError, InvalidInputError, UnavailableError
+from aigc.store.base import LoggedRecommendation
 from aigc.store.sql import open_store
 from tests.contracts.store import StoreContract
 from tests.faults.kill import kill_rounds
@@ -42,6 +43,37 @@ def test_the_first_formats_file_stays_readable(tmp_path: Path) -> None:
     assert store.get_items(["poem"])["poem"].title == "静夜思"
     assert [s.event.id for s in store.user_events("reader")] == ["first"]
     assert store.record_events([Event("first", "reader", "poem", "like", 5)]) == [False]
+    store.close()
+
+
+def test_a_store_of_before_creations_gets_their_table_and_keeps_what_it_has(tmp_path: Path) -> None:
+    shutil.copy(GOLDEN / "store-v1.sqlite", tmp_path / "old.sqlite")
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    with pytest.raises(ConflictError, match="is of schema 0001, this version needs 0002"):
+        open_store(url, read_only=True)
+    store = open_store(url)
+    assert store.creations.list() == []
+    made = Creation("c", "reader", CreationState.ADMITTED, "text", "poems@1", "prompt", {}, 1, quality=0.5)
+    store.creations.put(made)
+    answer = LoggedRecommendation("r", "reader", "default", "", "", ("poem",), 7, {"poem": 0.25})
+    store.log_recommendations([answer])
+    store.close()
+    again = open_store(url)
+    assert (again.creations.get("c"), again.get_recommendation("r")) == (made, answer)
+    assert again.get_items(["poem"])["poem"].title == "静夜思"
+    again.close()
+
+
+def test_the_second_formats_file_stays_readable(tmp_path: Path) -> None:
+    shutil.copy(GOLDEN / "store-v2.sqlite", tmp_path / "old.sqlite")
+    store = open_store(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    made = store.creations.get("generated-c1")
+    assert made is not None
+    assert (made.id, made.state, made.quality, made.source_item_ids) == ("c1", CreationState.PENDING, 0.5, ("poem",))
+    assert made.recipe == {"model": "poems@1", "seed": 7, "prompt": "床前"}
+    answer = store.get_recommendation("r1")
+    assert answer is not None
+    assert answer.propensities == {"generated-c1": 0.25}
     store.close()
 
 

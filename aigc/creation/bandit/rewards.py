@@ -13,7 +13,7 @@ from aigc.entities import Event
 from aigc.errors import InvalidInputError
 from aigc.profiles.weights import EventWeights
 
-__all__ = ["RewardOptions", "Shown", "feedback_of"]
+__all__ = ["RewardOptions", "Shown", "feedback_of", "reward_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +100,18 @@ def feedback_of(
             if choice.time_ms <= event.time_ms <= end
         ]
         if matched:
-            found.append(_feedback(choice, _weigh(matched, weights), options))
+            reward, trials = reward_of(*_weigh(matched, weights), options)
+            found.append(Feedback(choice.arm, reward, choice.features, trials))
     return found
+
+
+def reward_of(best: float, worst: float, options: RewardOptions) -> tuple[float, float]:
+    """The reward in [0, 1] and its trials, from the largest and the smallest weight of what happened to one choice."""
+    trials = 1.0 + options.rejection_trials * max(0.0, -worst) if best <= 0 else 1.0
+    return min(1.0, max(0.0, best)), trials
 
 
 def _weigh(events: Sequence[Event], weights: EventWeights) -> tuple[float, float]:
     values = np.array([np.nan if e.value is None else e.value for e in events], np.float64)
     weighed = weights.weigh([e.type for e in events], values)
     return float(weighed.max()), float(weighed.min())
-
-
-def _feedback(choice: Shown, extremes: tuple[float, float], options: RewardOptions) -> Feedback:
-    best, worst = extremes
-    trials = 1.0 + options.rejection_trials * max(0.0, -worst) if best <= 0 else 1.0
-    return Feedback(choice.arm, min(1.0, max(0.0, best)), choice.features, trials)

@@ -7,12 +7,29 @@ import unicodedata
 from collections.abc import Callable, Collection
 
 from aigc.creation.candidate import Candidate
+from aigc.creation.gates.chinese_numbers import plain_number
 from aigc.creation.gates.gate import Finding
 
 __all__ = ["ClaimsGate"]
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_CHINESE_NUMBER = re.compile(r"[零〇一二三四五六七八九十百千万亿两]{2,}")
+_CHINESE_NUMBER = re.compile(r"(?:百分之)?[零〇一二三四五六七八九十百千万亿两]{2,}|百分之[一二三四五六七八九十百]")
+# One numeral alone is a number where it measures: 三成, 五倍, 九年; 一 is an article, but for 一成 and 一倍.
+_MEASURED = re.compile(r"[二三四五六七八九十百千两](?=[成倍折年月日岁元块亿万%名位])|一(?=[成倍折])")
+# Numerals that count nothing.
+_NO_NUMBERS = re.compile(
+    r"万一|一一|千万(?=[别不要记莫])|千千万万|三三两两|[千百]万[年次]?|万万|亿万|万千|十万|百十|千百|两三|三两|三四|七八"
+)
+_UNITS = "zero one two three four five six seven eight nine ten eleven twelve"
+_TEENS = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_SCALES = "hundred thousand million billion trillion"
+_ONE_WORD = "|".join(f"{_UNITS} {_TEENS} {_TENS}".split())
+_WORD_NUMBER = re.compile(
+    rf"(?i)\b(?:(?:{_ONE_WORD}|a)[ -](?:{_SCALES.replace(' ', '|')})s?\b(?:[ -](?:and[ -])?(?:{_ONE_WORD}))*"
+    rf"|(?:{_TENS.replace(' ', '|')})-(?:{_UNITS.replace(' ', '|')})\b"
+    rf"|(?:{_ONE_WORD})(?= per ?cent\b| times\b))"
+)
 _SENTENCE = re.compile(r"(?:^|[.!?。!?\n\"“:;]\s*)$")
 _CAPITALISED = re.compile(r"\b[A-Z][a-z]+(?:\s+[A-Z][a-z]+)*\b")
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -72,7 +89,10 @@ def _inside(found: set[str], known: str) -> set[str]:
 
 def _numbers(text: str) -> set[str]:
     digits = {number.replace(",", "").rstrip(".") for number in _NUMBER.findall(text)}
-    return digits | set(_CHINESE_NUMBER.findall(text))
+    words = {match.group().lower() for match in _WORD_NUMBER.finditer(text)} - {"a hundred", "a thousand", "a million"}
+    plain = _NO_NUMBERS.sub(" ", text)
+    chinese = (*_CHINESE_NUMBER.findall(plain), *_MEASURED.findall(plain))
+    return digits | words | {plain_number(numerals) for numerals in chinese}
 
 
 def _names(text: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from itertools import pairwise
 
 from aigc.creation.candidate import Candidate
 from aigc.creation.gates.gate import Finding
@@ -37,6 +38,9 @@ class RepetitionGate:
         run = _RUN.search(candidate.text)
         if run and len(run.group()) >= _LEAST_UNITS * 2 and _UNIT.search(run.group(1)):
             return Finding("REPEATED_TEXT", f"says {run.group(1)[:30]!r} four times running")
+        echoes = sum(a == b for a, b in pairwise(units)) / (len(units) - 1)
+        if echoes > _MOST_REPEATED:
+            return Finding("REPEATED_TEXT", f"{echoes:.0%} of its words say the word before again")
         windows = [tuple(units[i : i + _WINDOW]) for i in range(len(units) - _WINDOW + 1)]
         repeated = 1 - len(set(windows)) / len(windows)
         if repeated > _MOST_REPEATED:

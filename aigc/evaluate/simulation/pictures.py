@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def digits_world(folder: Path, each: int, seed: int) -> World:
     paths = [p for p in find_idx(folder) if p.name.startswith("train")] if folder.is_dir() else []
     if not paths:
         raise NotFoundError(f"{folder} has no MNIST; get it with `aigc datasets get mnist`", reason="FILE_NOT_FOUND")
-    pool = list(islice(read_idx(paths[0], Rejects(None), limit=_POOL), _POOL))
+    pool = _digit_pool(paths[0])
     labels = np.array([int(item.categories[0]) for item in pool])
     rows = pick(labels, each, len(DIGITS), np.random.default_rng([seed, 5]))
     items = tuple(
@@ -59,6 +60,12 @@ def digits_world(folder: Path, each: int, seed: int) -> World:
         for place, row in enumerate(rows.tolist())
     )
     return World("digits", DIGITS, items, np.eye(len(DIGITS))[labels[rows]])
+
+
+@lru_cache(maxsize=1)
+def _digit_pool(path: Path) -> tuple[Item, ...]:
+    # Read once for all seeds: it takes as long as a run.
+    return tuple(islice(read_idx(path, Rejects(None), limit=_POOL), _POOL))
 
 
 class DigitReader:

@@ -32,6 +32,7 @@ class AudioVaeRecipe:
     )
     data = "recordings"
     captions = False
+    goes_on = False
     presets: Mapping[str, Mapping[str, Any]] = {}
 
     @property

@@ -76,6 +76,7 @@ class BertRecipe:
     )
     data = "texts"
     captions = False
+    goes_on = False
     presets: Mapping[str, Mapping[str, Any]] = {}
 
     @property

@@ -32,6 +32,7 @@ class CaptionGanRecipe:
     )
     data = "images"
     captions = True
+    goes_on = False
     presets: Mapping[str, Mapping[str, Any]] = {}
 
     @property

@@ -11,7 +11,7 @@ from aigc.generate.gan_options import RECIPES, GanOptions
 from aigc.training.data import TrainingData
 from aigc.training.data_options import ImageDataOptions
 from aigc.training.options import TrainerOptions
-from aigc.training.recipe import RunOptions
+from aigc.training.recipe import RunOptions, changed_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +33,7 @@ class GanRecipe:
     )
     data = "images"
     captions = False
+    goes_on = True
     presets: Mapping[str, Mapping[str, Any]] = {"gan": {name: GanOptions.named(name) for name in RECIPES}}
 
     @property
@@ -51,12 +52,15 @@ class GanRecipe:
 
     def task(self, data: TrainingData, options: RunOptions, base: Generator | None) -> Task:
         """See :class:`aigc.training.recipe.Recipe`."""
+        from aigc.generate.gan_generator import GanGenerator
         from aigc.generate.gan_task import GanTask
 
-        del base
         assert isinstance(data.train, ImageData)
         assert isinstance(data.held_out, ImageData)
-        return GanTask(data.train, data.held_out, replace(options.groups["gan"], seed=options.trainer.seed))
+        chosen = options.groups["gan"]
+        if isinstance(base, GanGenerator):
+            chosen = changed_options(base.options, options, "gan")
+        return GanTask(data.train, data.held_out, replace(chosen, seed=options.trainer.seed))
 
     def generator(self, task: Task, modules: Mapping[str, nn.Module]) -> Generator:
         """See :class:`aigc.training.recipe.Recipe`."""

@@ -90,6 +90,7 @@ class GptRecipe:
     )
     data = "texts"
     captions = False
+    goes_on = True
     presets: Mapping[str, Mapping[str, Any]] = {}
 
     @property

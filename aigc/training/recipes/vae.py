@@ -11,7 +11,7 @@ from aigc.generate.vae_options import VaeOptions
 from aigc.training.data import TrainingData
 from aigc.training.data_options import ImageDataOptions
 from aigc.training.options import TrainerOptions
-from aigc.training.recipe import RunOptions
+from aigc.training.recipe import RunOptions, changed_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +47,7 @@ class VaeRecipe:
     )
     data = "images"
     captions = False
+    goes_on = True
     presets: Mapping[str, Mapping[str, Any]] = {"vae": {"default": VaeOptions(), "few": _FEW}}
 
     @property
@@ -73,13 +74,15 @@ class VaeRecipe:
 
     def task(self, data: TrainingData, options: RunOptions, base: Generator | None) -> Task:
         """See :class:`aigc.training.recipe.Recipe`."""
+        from aigc.generate.vae_generator import VaeGenerator
         from aigc.generate.vae_task import VaeTask
 
-        del base
         assert isinstance(data.train, ImageData)
         assert isinstance(data.held_out, ImageData)
         chosen = replace(options.groups["vae"], seed=options.trainer.seed)
-        if data.train.pixels.shape[3] > 1 and not options.given & {"vae.likelihood", "vae.preset"}:
+        if isinstance(base, VaeGenerator):
+            chosen = replace(changed_options(base.options, options, "vae"), seed=options.trainer.seed)
+        elif data.train.pixels.shape[3] > 1 and not options.given & {"vae.likelihood", "vae.preset"}:
             chosen = replace(chosen, likelihood="logistic")
         return VaeTask(data.train, data.held_out, chosen)
 

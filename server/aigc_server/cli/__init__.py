@@ -7,6 +7,7 @@ import sys
 import click
 
 from aigc.errors import AigcError
+from aigc_server.cli.benching import bench_command
 from aigc_server.cli.creating import create_command, creations_group
 from aigc_server.cli.datasets import datasets_group
 from aigc_server.cli.generator import generator_group
@@ -50,6 +51,7 @@ for command in (
     prepare_command,
     train_command,
     serve_command,
+    bench_command,
     recommend_command,
     similar_command,
     search_command,

@@ -150,6 +150,27 @@ def regenerate_command(creation_id: str, server: str | None, home: str | None, c
         sys.exit(1)
 
 
+@creations_group.command("background")
+@click.option("--json", "as_json", is_flag=True, help="JSON for a program.")
+@server_options
+def background_command(as_json: bool, server: str | None, home: str | None, config: Path | None) -> None:
+    """Tell what the running server generates between requests, and what came of it."""
+    with _stub(server, home, config) as stub:
+        status = called(lambda: stub.GetBackgroundStatus(pb.GetBackgroundStatusRequest()))
+    if as_json:
+        print_json(MessageToDict(status, always_print_fields_with_no_presence=True))
+        return
+    state = creation_pb2.BackgroundState.Name(status.state).removeprefix("BACKGROUND_STATE_").lower()
+    click.echo(f"{state}: {status.detail}")
+    click.echo(
+        f"users    {status.active_users:,} active, {status.looked_at:,} looked at, {status.attempts:,} generated for"
+    )
+    click.echo(f"items    {status.admitted:,} admitted, {status.refused:,} candidates refused")
+    click.echo(f"time     {status.spent.ToMilliseconds() / 1000:.1f} s spent")
+    left = status.time_left.ToMilliseconds() / 1000
+    click.echo(f"budget   {status.items_left:,} items and {left:.0f} s are left of this hour")
+
+
 def _stub(server: str | None, home: str | None, config: Path | None) -> AbstractContextManager[Any]:
     return running_server(server, home, config, CreationServiceStub)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from aigc_server.cli.generator_evaluation import evaluate_command
 from aigc_server.cli.generator_jobs import jobs_group
 from aigc_server.cli.generator_models import alias_command, delete_command, list_command, show_command
+from aigc_server.cli.generator_promotions import promote_command, promotions_command, withdraw_command
 from aigc_server.cli.generator_recipes import recipes_command
 from aigc_server.cli.generator_sampling import sample_command
 from aigc_server.cli.generator_training import train_command
@@ -26,7 +28,8 @@ def generator_group() -> None:
 
     Without --data a model learns from the catalogue (`aigc import images`, `import items`, `import audio`). A training
     that was cut off goes on where it stopped when the same command is given again. While a server runs, it trains in
-    the background: see `aigc generator jobs`.
+    the background: see `aigc generator jobs`. There, a new version takes the place of the old one only when it is no
+    worse: see `aigc generator promote`.
     """
 
 
@@ -37,6 +40,10 @@ for command in (
     show_command,
     alias_command,
     delete_command,
+    evaluate_command,
+    promote_command,
+    promotions_command,
+    withdraw_command,
     sample_command,
     jobs_group,
 ):

@@ -17,7 +17,7 @@ from rich.table import Table
 from aigc.v1 import job_pb2
 from aigc.v1 import training_service_pb2 as pb
 from aigc.v1.training_service_pb2_grpc import TrainingServiceStub
-from aigc_server.cli.generator_recipes import catalogue_options, parse_set, set_option
+from aigc_server.cli.generator_recipes import catalogue_options, liked_options, parse_liked, parse_set, set_option
 from aigc_server.cli.output import print_json
 from aigc_server.cli.remote import called
 from aigc_server.cli.running_server import running_server, server_options
@@ -69,6 +69,7 @@ def jobs_group(
 @click.option("--name", required=True, help="Of the model; each training makes a new version of it.")
 @set_option
 @catalogue_options
+@liked_options
 @click.option("--watch", is_flag=True, help="Watch it until it ends.")
 @server_options
 def start_command(
@@ -78,12 +79,18 @@ def start_command(
     item_kinds: tuple[str, ...],
     categories: tuple[str, ...],
     include_generated: bool,
+    from_model: str,
+    liked: bool,
+    liked_by: int | None,
+    liked_days: float | None,
+    liked_users: tuple[str, ...],
     watch: bool,
     server: str | None,
     home: str | None,
     config: Path | None,
 ) -> None:
     """Have the server train a generator of KIND on its catalogue."""
+    chosen = parse_liked(liked, liked_by, liked_days, liked_users)
     request = pb.StartTrainingRequest(
         request_id=uuid.uuid4().hex,
         kind=kind,
@@ -92,6 +99,8 @@ def start_command(
         item_kinds=item_kinds,
         categories=categories,
         include_generated=include_generated,
+        liked=pb.LikedItems(users=chosen.users, days=chosen.days, user_ids=chosen.user_ids) if chosen else None,
+        from_model=from_model,
     )
     with _stub(server, home, config) as stub:
         job = called(lambda: stub.StartTraining(request)).job

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from aigc.errors import InvalidInputError
+from aigc.training.liked import Liked
 from aigc.training.recipe import all_recipes, find_recipe, list_recipe_options
 from aigc_server.cli.output import print_json
 
-__all__ = ["catalogue_options", "parse_set", "recipes_command", "set_option"]
+__all__ = ["catalogue_options", "liked_options", "parse_liked", "parse_set", "recipes_command", "set_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _BETWEEN = " · "
@@ -46,6 +47,27 @@ def catalogue_options(command: F) -> F:
     return click.option(
         "--item-kind", "item_kinds", multiple=True, help="Only items of this kind. May be given often."
     )(command)
+
+
+def liked_options(command: F) -> F:
+    """``--liked`` and what goes with it, and ``--from``."""
+    options = (
+        click.option("--from", "from_model", default="", help="Go on with a trained model: NAME, NAME@VERSION."),
+        click.option("--liked", is_flag=True, help="Only items that were liked: a set to fine-tune from."),
+        click.option("--liked-by", type=click.IntRange(1), help="… by so many users at least.  [default: 1]"),
+        click.option("--liked-days", type=float, help="… in so many days before the newest event.  [default: all]"),
+        click.option("--liked-user", "liked_users", multiple=True, help="… by this user. May be given often."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def parse_liked(wanted: bool, users: int | None, days: float | None, user_ids: Sequence[str]) -> Liked | None:
+    """The set that was asked for by any of the options; None for none."""
+    if not (wanted or users or days is not None or user_ids):
+        return None
+    return Liked(users or 1, days or 0.0, tuple(user_ids))
 
 
 def parse_set(settings: Sequence[str]) -> dict[str, str]:

@@ -18,11 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from aigc.errors import ConflictError
 from aigc.generate.repository import ModelRepository, check_name
+from aigc.profiles.weights import EventWeights
 from aigc.store.sql import open_store
 from aigc.training.data_source import DataChoice
 from aigc.training.job_folder import run_lock
 from aigc.training.run_spec import RunSpec
-from aigc_server.cli.generator_recipes import catalogue_options, parse_set, set_option
+from aigc_server.cli.generator_recipes import catalogue_options, liked_options, parse_liked, parse_set, set_option
 from aigc_server.cli.options import home_options, settings_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _EVERY_S = 10.0
 )
 @set_option
 @catalogue_options
+@liked_options
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
@@ -59,6 +61,11 @@ def train_command(
     item_kinds: tuple[str, ...],
     categories: tuple[str, ...],
     include_generated: bool,
+    from_model: str,
+    liked: bool,
+    liked_by: int | None,
+    liked_days: float | None,
+    liked_users: tuple[str, ...],
     folder: Path | None,
     threads: int | None,
     home: str | None,
@@ -71,6 +78,7 @@ def train_command(
       aigc generator train caption-gan --name emoji --data emoji/
       aigc generator train gpt --name poems --data poems.jsonl.gz --set trainer.max_seconds=1200
       aigc generator train gpt --name talk --data dialogues/ --set gpt.base=poems
+      aigc generator train gan --name digits --from digits --liked --liked-by 3 --set trainer.steps=500
 
     Ctrl-C writes a checkpoint and ends. The same command goes on from the last checkpoint, also after a kill or a loss
     of power, and ends with the same weights as if nothing had happened. Several processes share the work under
@@ -82,8 +90,11 @@ def train_command(
     tree, root = settings_of(home, config)
     check_name(name, "name")
     repository = ModelRepository(root / "models")
-    choice = DataChoice(data or "", item_kinds, categories, include_generated)
-    spec = RunSpec.checked(kind, name, parse_set(settings), choice, repository, threads=threads or _threads())
+    wanted = parse_liked(liked, liked_by, liked_days, liked_users)
+    choice = DataChoice(data or "", item_kinds, categories, include_generated, wanted)
+    spec = RunSpec.checked(
+        kind, name, parse_set(settings), choice, repository, threads=threads or _threads(), from_model=from_model
+    )
     folder = folder or _folder_for(spec, root / "runs" / name)
     spec = spec.resuming(folder)
     url = tree.store.url or f"sqlite:///{root / 'aigc.sqlite'}"
@@ -100,6 +111,7 @@ def train_command(
             lambda: open_store(url, read_only=True),
             processes=processes,
             stop=lambda: bool(stopping),
+            weights=EventWeights(dict(tree.events.weights)),
         )
         if not processes.leads:
             for _ in run.train():
@@ -158,7 +170,11 @@ def _report(run: TrainingRun, repository: ModelRepository, folder: Path, seconds
     sheets = sorted((folder / "samples").iterdir()) if (folder / "samples").is_dir() else []
     if sheets:
         click.echo(f"samples  {sheets[-1]}")
-    click.echo(f"next: aigc generator {'show' if info.kind == 'bert' else 'sample'} {info.name}")
+    command, champion = "show" if info.kind == "bert" else "sample", "champion" in info.aliases
+    click.echo(f"next: aigc generator {command} {info.name if champion else info.id}")
+    if not champion:
+        serving = repository.get(info.name).version
+        click.echo(f"version {serving} serves; have this one tried: aigc generator promote {info.name} {info.version}")
 
 
 def _folder_for(spec: RunSpec, root: Path) -> Path:

@@ -15,7 +15,7 @@ from aigc.errors import AigcError, UnavailableError
 from aigc_server.cli.options import home_options, settings_of
 from aigc_server.cli.remote import remote_channel
 
-__all__ = ["running_server", "server_options"]
+__all__ = ["address_of", "running_server", "server_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,12 +37,13 @@ def running_server(
     Raises:
         UnavailableError: None runs, or it does not answer.
     """
-    address = server or _address(settings_of(home, config)[1])
+    address = server or address_of(settings_of(home, config)[1])
     with remote_channel(address) as channel:
         yield stub(channel)
 
 
-def _address(home: Path) -> str:
+def address_of(home: Path) -> str:
+    """HOST:PORT of the server that runs on a data directory. Raises UnavailableError when none does."""
     try:
         return str(json.loads((home / "server.json").read_text(encoding="utf-8"))["address"])
     except FileNotFoundError:

@@ -38,6 +38,7 @@ __all__ = ["simulate_command"]
 )
 @click.option("--data", type=click.Path(path_type=Path), default=Path(), help="Folder of MNIST, or of the emoji.")
 @click.option("--seeds", default=20, type=click.IntRange(1), help="Societies; each meets every strategy.")
+@click.option("--first-seed", default=0, type=click.IntRange(0), help="Of the first society: a run in parts.")
 @click.option("--users", default=40, type=click.IntRange(1), help="Of a society.")
 @click.option("--rounds", default=20, type=click.IntRange(1), help="Visits that each can pay.")
 @click.option("--n", default=6, type=click.IntRange(1), help="Items a list.")
@@ -57,6 +58,7 @@ def simulate_command(
     models: Path | None,
     data: Path,
     seeds: int,
+    first_seed: int,
     users: int,
     rounds: int,
     n: int,
@@ -79,6 +81,7 @@ def simulate_command(
         options = SimulationOptions(
             strategies=tuple(s.strip() for s in strategies.split(",") if s.strip()),
             seeds=seeds,
+            first_seed=first_seed,
             each=items,
             rounds=rounds,
             n=n,

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+
+from google.protobuf.duration_pb2 import Duration
 
 from aigc.creation.decision import Decision
 from aigc.entities import Creation, CreationState
 from aigc.errors import InvalidInputError
+from aigc.services.background import BackgroundState, BackgroundStatus
 from aigc.services.creation_steps import CreationOrder, CreationStep
 from aigc.v1 import creation_pb2 as pb
 from aigc.v1 import creation_service_pb2 as service_pb
 from aigc_server.converters.item import item_to_proto
 from aigc_server.converters.times import from_ms
 
-__all__ = ["creation_to_proto", "order_from_proto", "page_start", "page_token", "state_from_proto", "step_to_proto"]
+__all__ = [
+    "background_to_proto",
+    "creation_to_proto",
+    "order_from_proto",
+    "page_start",
+    "page_token",
+    "state_from_proto",
+    "step_to_proto",
+]
 
 _STATES = {
     CreationState.ADMITTED: pb.CREATION_STATE_ADMITTED,
@@ -23,6 +35,13 @@ _STATES = {
     CreationState.REJECTED: pb.CREATION_STATE_REJECTED,
 }
 _DEFAULT_N = 4
+_BACKGROUND_STATES: Mapping[BackgroundState, pb.BackgroundState.ValueType] = {
+    "off": pb.BACKGROUND_STATE_OFF,
+    "waiting": pb.BACKGROUND_STATE_WAITING,
+    "working": pb.BACKGROUND_STATE_WORKING,
+    "yielding": pb.BACKGROUND_STATE_YIELDING,
+    "paused": pb.BACKGROUND_STATE_PAUSED,
+}
 
 
 def order_from_proto(request: service_pb.GenerateForUserRequest) -> CreationOrder:
@@ -76,6 +95,26 @@ def creation_to_proto(creation: Creation) -> pb.Creation:
         create_time=from_ms(creation.created_ms),
         review_time=from_ms(creation.reviewed_ms) if creation.reviewed_ms else None,
         reviewer=creation.reviewer,
+    )
+
+
+def background_to_proto(status: BackgroundStatus) -> service_pb.GetBackgroundStatusResponse:
+    """What is generated between requests."""
+    spent, left = Duration(), Duration()
+    spent.FromMilliseconds(int(status.seconds * 1000))
+    left.FromMilliseconds(int(status.seconds_left * 1000))
+    return service_pb.GetBackgroundStatusResponse(
+        state=_BACKGROUND_STATES[status.state],
+        detail=status.detail,
+        active_users=status.users,
+        looked_at=status.looked_at,
+        attempts=status.attempts,
+        admitted=status.admitted,
+        refused=status.refused,
+        spent=spent,
+        items_left=status.items_left,
+        time_left=left,
+        next_time=from_ms(status.next_ms) if status.next_ms else None,
     )
 
 

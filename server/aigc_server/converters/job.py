@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from aigc.services.training import TrainingRequest
 from aigc.training.data_source import DataChoice
 from aigc.training.job import Job, JobState
+from aigc.training.liked import Liked
 from aigc.training.recipe import Recipe, list_recipe_options
 from aigc.v1 import job_pb2, training_service_pb2
 from aigc_server.converters.times import from_ms
@@ -71,6 +72,10 @@ def training_from_proto(request: training_service_pb2.StartTrainingRequest) -> T
             item_kinds=tuple(request.item_kinds),
             categories=tuple(request.categories),
             include_generated=request.include_generated,
+            liked=Liked(request.liked.users or 1, request.liked.days, tuple(request.liked.user_ids))
+            if request.HasField("liked")
+            else None,
         ),
         request_id=request.request_id,
+        from_model=request.from_model,
     )

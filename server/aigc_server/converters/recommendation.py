@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aigc import entities
+from aigc.creation.label import title_label
 from aigc.recommend.request import RecommendRequest, SearchRequest
 from aigc.v1 import recommendation_pb2, recommendation_service_pb2
 
@@ -63,6 +64,7 @@ def items_to_proto(items: Sequence[entities.RecommendedItem]) -> list[recommenda
             score=item.score,
             generated=item.generated,
             reasons=_reasons(item) if item.shares else None,
+            label=title_label(item.title) if item.generated else "",
         )
         for item in items
     ]

@@ -11,21 +11,21 @@ from pathlib import Path
 from aigc.services.generation_limits import GenerationLimits
 from aigc_server.generator.app import GeneratorApp
 from aigc_server.logs import configure_logs
-from aigc_server.settings import LogSettings
+from aigc_server.settings import LogSettings, TraceSettings
 
 
 def main() -> None:
     """Serve until the parent is gone."""
     home, socket, told = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
-    message_bytes = told.pop("message_bytes")
+    message_bytes, trace = told.pop("message_bytes"), TraceSettings(**told.pop("trace"))
     limits = GenerationLimits(**told)
     os.nice(limits.niceness)
     configure_logs(LogSettings(level="warning"))
-    asyncio.run(_serve(home, socket, limits, message_bytes))
+    asyncio.run(_serve(home, socket, limits, message_bytes, trace))
 
 
-async def _serve(home: Path, socket: str, limits: GenerationLimits, message_bytes: int) -> None:
-    app = GeneratorApp(home, limits, message_bytes)
+async def _serve(home: Path, socket: str, limits: GenerationLimits, message_bytes: int, trace: TraceSettings) -> None:
+    app = GeneratorApp(home, limits, message_bytes, trace)
     await app.start(f"unix:{socket}")
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,12 +18,18 @@ class Admission:
     def __init__(self, concurrent: int, waiting: int) -> None:
         """Args: concurrent: calls in work; waiting: calls that may wait for their turn."""
         self._turns = asyncio.Semaphore(concurrent)
+        self._concurrent = concurrent
         self._limit = concurrent + waiting
         self.inside = 0
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for their turn."""
+        return max(0, self.inside - self._concurrent)
+
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn and hold it.
+    async def turn(self) -> AsyncIterator[float]:
+        """Wait for a turn and hold it; gives the seconds that it took to come.
 
         Raises:
             ResourceExhaustedError: As many wait as may.
@@ -35,7 +42,8 @@ class Admission:
             )
         self.inside += 1
         try:
+            began = time.perf_counter()
             async with self._turns:
-                yield
+                yield time.perf_counter() - began
         finally:
             self.inside -= 1

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -18,10 +18,12 @@ from aigc_server.errors import code_of, rich_status
 from aigc_server.forwarding import RelayedError
 from aigc_server.interceptors.admission import Admission
 from aigc_server.metrics import Metrics
+from aigc_server.settings import TraceSettings
+from aigc_server.tracing import Tracing
 
 __all__ = ["CallInterceptor"]
 
-_OURS = "/aigc."
+_OURS = ("/aigc.", "/inference.")
 PEER_KEY = "x-aigc-peer"
 
 if TYPE_CHECKING:
@@ -32,13 +34,23 @@ else:
 
 
 class CallInterceptor(_Base):
-    """Admission → deadline → the call → errors as rich status → one line of log → metrics."""
+    """Span → admission → deadline → the call → errors as rich status → one line of log → metrics."""
 
-    def __init__(self, admission: Admission, metrics: Metrics, default_deadline_ms: int) -> None:
-        """Args: default_deadline_ms: for unary calls that bring none."""
+    def __init__(
+        self,
+        admission: Admission,
+        metrics: Metrics,
+        default_deadline_ms: int,
+        *,
+        tracing: Tracing | None = None,
+        slow_ms: int = 0,
+    ) -> None:
+        """Args: default_deadline_ms: for unary calls that bring none; slow_ms: unary calls to warn of, 0 for none."""
         self._admission = admission
         self._metrics = metrics
         self._default_s = default_deadline_ms / 1000
+        self._tracing = tracing or Tracing(TraceSettings(), "")
+        self._slow_s = slow_ms / 1000 if slow_ms else float("inf")
         self._log = structlog.get_logger("aigc.call")
 
     async def intercept_service(
@@ -54,7 +66,7 @@ class CallInterceptor(_Base):
 
         async def unary(request: Any, context: Any) -> Any:
             behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
-            async with self._around(method, context):
+            async with self._around(method, context, slow_s=self._slow_s):
                 remaining = context.time_remaining()
                 limit = remaining if remaining is not None else (None if handler.request_streaming else self._default_s)
                 async with asyncio.timeout(limit):
@@ -62,7 +74,7 @@ class CallInterceptor(_Base):
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            async with self._around(method, context), asyncio.timeout(context.time_remaining()):
+            async with self._around(method, context, slow_s=float("inf")), asyncio.timeout(context.time_remaining()):
                 async for response in behaviour(request, context):
                     yield response
 
@@ -79,8 +91,9 @@ class CallInterceptor(_Base):
         )
 
     @asynccontextmanager
-    async def _around(self, method: str, context: Any) -> AsyncIterator[None]:
+    async def _around(self, method: str, context: Any, slow_s: float) -> AsyncIterator[None]:
         started = time.perf_counter()
+        waited = 0.0
         code, reason = grpc.StatusCode.OK, ""
         # After a cancelled call its context points at freed memory (grpcio 1.85): ask now, not in the end.
         peer = context.peer()
@@ -89,8 +102,11 @@ class CallInterceptor(_Base):
         if peer.startswith("unix:"):
             # The ingress calls, and says for whom; nobody else can reach its socket.
             peer = metadata.get(PEER_KEY, peer)
+        stack = ExitStack()
+        mark = stack.enter_context(self._tracing.span(method, metadata))
         try:
-            async with self._admission.turn():
+            async with self._admission.turn() as waited:
+                self._metrics.waited(waited)
                 remaining = context.time_remaining()
                 if remaining is not None and remaining <= 0:
                     raise TimeoutError
@@ -128,12 +144,16 @@ class CallInterceptor(_Base):
         finally:
             elapsed = time.perf_counter() - started
             self._metrics.observe(method, code.name, reason, elapsed)
-            self._log.info(
-                "call",
+            mark.outcome(code.value[0], reason, waited)
+            stack.close()
+            slow = elapsed >= slow_s
+            (self._log.warning if slow else self._log.info)(
+                "slow call" if slow else "call",
                 method=method,
                 code=code.name,
                 reason=reason,
                 ms=round(elapsed * 1000, 3),
+                waited_ms=round(waited * 1000, 3),
                 peer=peer,
                 request_id=request_id or uuid.uuid4().hex,
             )

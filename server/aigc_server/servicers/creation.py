@@ -7,11 +7,14 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+from aigc.services.background import Background
 from aigc.services.creation import Creator
+from aigc.services.foreground import Foreground
 from aigc.services.suggestion import Suggestions
 from aigc.v1 import creation_service_pb2 as pb
 from aigc.v1 import creation_service_pb2_grpc as pb_grpc
 from aigc_server.converters.creation import (
+    background_to_proto,
     creation_to_proto,
     order_from_proto,
     page_start,
@@ -30,10 +33,14 @@ _DEFAULT_SUGGESTIONS = 5
 class CreationServicer(pb_grpc.CreationServiceServicer):
     """Content made for someone, over gRPC."""
 
-    def __init__(self, creator: Creator, suggestions: Suggestions) -> None:
-        """Args: creator: what is called; suggestions: for creators."""
+    def __init__(
+        self, creator: Creator, suggestions: Suggestions, background: Background, foreground: Foreground
+    ) -> None:
+        """Args: creator: what is called; suggestions: for creators; background: stands back behind foreground."""
         self._creator = creator
         self._suggestions = suggestions
+        self._background = background
+        self._foreground = foreground
 
     async def GenerateForUser(
         self, request: pb.GenerateForUserRequest, context: Any
@@ -41,19 +48,21 @@ class CreationServicer(pb_grpc.CreationServiceServicer):
         """See the proto; each step runs in a thread, so that the caller can leave between two."""
         gone = threading.Event()
         steps = self._creator.generate_for(order_from_proto(request), gone.is_set, context.time_remaining())
-        try:
-            while (step := await asyncio.shield(asyncio.to_thread(next, steps, None))) is not None:
-                yield step_to_proto(step)
-        finally:
-            gone.set()
+        with self._foreground.call():
+            try:
+                while (step := await asyncio.shield(asyncio.to_thread(next, steps, None))) is not None:
+                    yield step_to_proto(step)
+            finally:
+                gone.set()
 
     async def SuggestForCreator(
         self, request: pb.SuggestForCreatorRequest, context: Any
     ) -> pb.SuggestForCreatorResponse:
         """See the proto."""
-        found, label = await asyncio.to_thread(
-            self._suggestions.suggest, request.author, request.n or _DEFAULT_SUGGESTIONS, request.model
-        )
+        with self._foreground.call():
+            found, label = await asyncio.to_thread(
+                self._suggestions.suggest, request.author, request.n or _DEFAULT_SUGGESTIONS, request.model
+            )
         return pb.SuggestForCreatorResponse(
             suggestions=[
                 pb.CreatorSuggestion(title=s.title, outline=s.outline, tags=s.tags, source_item_ids=s.source_item_ids)
@@ -95,5 +104,12 @@ class CreationServicer(pb_grpc.CreationServiceServicer):
         self, request: pb.RegenerateCreationRequest, context: Any
     ) -> pb.RegenerateCreationResponse:
         """See the proto."""
-        same, item = await asyncio.to_thread(self._creator.regenerate, request.id)
+        with self._foreground.call():
+            same, item = await asyncio.to_thread(self._creator.regenerate, request.id)
         return pb.RegenerateCreationResponse(identical=same, item=item_to_proto(item))
+
+    async def GetBackgroundStatus(
+        self, request: pb.GetBackgroundStatusRequest, context: Any
+    ) -> pb.GetBackgroundStatusResponse:
+        """See the proto."""
+        return background_to_proto(self._background.status())

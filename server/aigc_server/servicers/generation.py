@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
 
 from aigc.services.picture_generation import MadePicture, PictureGeneration
 from aigc.services.text_generation import TextGeneration
@@ -23,10 +22,11 @@ from aigc_server.converters.generation import (
     sound_to_proto,
 )
 from aigc_server.converters.text import piece_to_proto, text_processing_from_proto, text_request_from_proto
+from aigc_server.in_thread import in_thread
+from aigc_server.piece_stream import arriving
 
 __all__ = ["GenerationServicer"]
 
-T = TypeVar("T")
 _DEFAULT_STEPS = 8
 
 
@@ -50,59 +50,41 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             processing=text_processing_from_proto(request),
             seconds_left=context.time_remaining(),
         )
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake() -> None:
-            # The loop may be gone when the process ends.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(ready.set)
-
-        pieces.listen(wake)
-        try:
-            while True:
-                await ready.wait()
-                ready.clear()
-                if (taken := pieces.take()) is None:
-                    return
-                for piece in taken:
-                    yield piece_to_proto(piece)
-                if taken:
-                    # The last piece may have been among them.
-                    ready.set()
-        finally:
-            pieces.cancel()
+        async with aclosing(arriving(pieces)) as coming:
+            async for piece in coming:
+                yield piece_to_proto(piece)
 
     async def GenerateImages(self, request: pb.GenerateImagesRequest, context: Any) -> pb.GenerateImagesResponse:
         """See the proto."""
         order = picture_order(request)
-        model, made = await _in_thread(lambda gone: self._pictures.images(order, gone))
+        model, made = await in_thread(lambda gone: self._pictures.images(order, gone))
         return pb.GenerateImagesResponse(images=_images(made, request.format), model=model.info.id)
 
     async def GenerateAudio(self, request: pb.GenerateAudioRequest, context: Any) -> pb.GenerateAudioResponse:
         """See the proto."""
         order = sound_order(request)
-        model, made = await _in_thread(lambda gone: self._pictures.sounds(order, gone))
+        model, made = await in_thread(lambda gone: self._pictures.sounds(order, gone))
         recordings = [sound_to_proto(sound, request.tensor) for sound in made]
         return pb.GenerateAudioResponse(recordings=recordings, model=model.info.id)
 
     async def Encode(self, request: pb.EncodeRequest, context: Any) -> pb.EncodeResponse:
         """See the proto."""
         images = list(request.images)
-        model, latents = await _in_thread(lambda gone: self._pictures.encode(request.model, images, gone))
+        model, latents = await in_thread(lambda gone: self._pictures.encode(request.model, images, gone))
         return pb.EncodeResponse(latents=[generation_pb2.Latent(values=z) for z in latents], model=model.info.id)
 
     async def Decode(self, request: pb.DecodeRequest, context: Any) -> pb.DecodeResponse:
         """See the proto."""
         latents = latents_from_proto(request.latents, "latents")
         processing = processing_from_proto(request.processing)
-        model, made = await _in_thread(lambda gone: self._pictures.decode(request.model, latents, gone, processing))
+        model, made = await in_thread(lambda gone: self._pictures.decode(request.model, latents, gone, processing))
         return pb.DecodeResponse(images=_images(made, request.format), model=model.info.id)
 
     async def Interpolate(self, request: pb.InterpolateRequest, context: Any) -> pb.InterpolateResponse:
         """See the proto."""
         start, end = end_from_proto(request, "start"), end_from_proto(request, "end")
         steps = request.steps or _DEFAULT_STEPS
-        model, made = await _in_thread(
+        model, made = await in_thread(
             lambda gone: self._pictures.interpolate(request.model, start, end, steps, gone, linear=request.linear)
         )
         return pb.InterpolateResponse(images=_images(made, request.format), model=model.info.id)
@@ -110,12 +92,3 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
 
 def _images(made: list[MadePicture], image_format: int) -> list[generation_pb2.GeneratedImage]:
     return [image_to_proto(picture, image_format) for picture in made]
-
-
-async def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
-    """Work in a thread that is told when the call was cancelled or its deadline passed."""
-    gone = threading.Event()
-    try:
-        return await asyncio.to_thread(work, gone.is_set)
-    finally:
-        gone.set()

@@ -1,0 +1,1 @@
+"""Generated from proto/aigc/oip by tools/generate_stubs.py; nothing here is written by hand."""

@@ -1,0 +1,1 @@
+"""What the Open Inference Protocol calls a model: named tensors in, named tensors out."""
