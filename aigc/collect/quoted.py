@@ -46,7 +46,7 @@ class QuotedLines:
     def __iter__(self) -> Iterator[str]:
         """Texts with their line ends."""
         lines = self._source.lines()
-        for self.line, text in lines:  # noqa: B020
+        for self.line, text in lines:
             if '"' not in text:
                 yield text
                 continue
