@@ -103,9 +103,9 @@ def tastes(users: int, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def likes(user: str, favourites: Sequence[str], items: Sequence[Item], rng: np.random.Generator) -> list[Event]:
-    """Sixty of the catalogue were looked at; favourites mostly liked, of the rest some skipped, a few clicked."""
+    """A hundred of the catalogue were looked at; favourites mostly liked, of the rest some skipped, a few clicked."""
     events = []
-    for place, row in enumerate(rng.permutation(len(items))[:60].tolist()):
+    for place, row in enumerate(rng.permutation(len(items))[:100].tolist()):
         item, at = items[row], START_MS + 1000 * place
         kinds = ["impression"]
         if item.categories[0] in favourites:

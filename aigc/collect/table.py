@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from aigc.collect.parquet import ParquetTable
-from aigc.collect.quoted import join_quoted
+from aigc.collect.quoted import QuotedLines
 from aigc.collect.rejects import Rejects
 from aigc.collect.text_source import START, Position, Progress, TextSource
 from aigc.errors import InvalidInputError
@@ -29,12 +29,15 @@ class Table(Protocol):
     Attributes:
         names: The columns, in the file's order.
         encoding: The text's codec; empty where the format settles it.
-        position: After the newest row given out.
     """
 
     names: list[str]
     encoding: str
-    position: Position
+
+    @property
+    def position(self) -> Position:
+        """After the newest row given out."""
+        ...
 
     def rows(self) -> Iterator[Row]:
         """(line number, column → cell), from where reading started."""
@@ -84,7 +87,7 @@ class DelimitedTable:
         """Read the header."""
         csv.field_size_limit(_MAX_CELL)
         self.encoding = source.encoding
-        self._source = source
+        self._lines = QuotedLines(source, delimiter, rejects)
         self._delimiter = delimiter
         self._rejects = rejects
         try:
@@ -96,12 +99,17 @@ class DelimitedTable:
         self.names = [name.strip() for name in first]
         _check_names(source.path, self.names)
         self._skip_header = source.position == START
-        self.position = source.position
+
+    @property
+    def position(self) -> Position:
+        """See :class:`Table`."""
+        return self._lines.position
 
     def rows(self) -> Iterator[Row]:
         """See :class:`Table`."""
-        names = self.names
-        reader = csv.reader(self._texts(), delimiter=self._delimiter)
+        names, lines = self.names, self._lines
+        width = len(names)
+        reader = csv.reader(lines, delimiter=self._delimiter)
         if self._skip_header:
             next(reader)
         while True:
@@ -110,20 +118,14 @@ class DelimitedTable:
             except StopIteration:
                 return
             except csv.Error as error:
-                self._rejects.add(self.position.line, "", "", f"malformed CSV: {error}")
+                self._rejects.add(lines.line, "", "", f"malformed CSV: {error}")
                 continue
-            if not cells:
-                continue
-            if len(cells) != len(names):
+            if len(cells) == width:
+                yield lines.line, dict(zip(names, cells))  # noqa: B905 - as many
+            elif cells:
                 self._rejects.add(
-                    self.position.line, "", self._delimiter.join(cells), "has another number of cells than the header"
+                    lines.line, "", self._delimiter.join(cells), "has another number of cells than the header"
                 )
-                continue
-            yield self.position.line, dict(zip(names, cells, strict=True))
-
-    def _texts(self) -> Iterator[str]:
-        for self.position, text in join_quoted(self._source, self._delimiter, self._rejects):  # noqa: B020
-            yield text
 
 
 class JsonLinesTable:
@@ -132,7 +134,6 @@ class JsonLinesTable:
     def __init__(self, header: TextSource, source: TextSource, rejects: Rejects) -> None:
         """Read the first object."""
         self.encoding = source.encoding
-        self.position = source.position
         self._source = source
         self._rejects = rejects
         first = next((row for _, row in _objects(header, Rejects(None))), None)
@@ -140,11 +141,14 @@ class JsonLinesTable:
             raise InvalidInputError(f"{source.path} holds no JSON object; give one object a line", field="path")
         self.names = list(first)
 
+    @property
+    def position(self) -> Position:
+        """See :class:`Table`."""
+        return self._source.position
+
     def rows(self) -> Iterator[Row]:
         """See :class:`Table`."""
-        for row in _objects(self._source, self._rejects):
-            self.position = self._source.position
-            yield row
+        yield from _objects(self._source, self._rejects)
 
 
 def _objects(source: TextSource, rejects: Rejects) -> Iterator[Row]:

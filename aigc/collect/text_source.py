@@ -47,7 +47,6 @@ class TextSource:
 
     Attributes:
         encoding: The codec, found out when ``auto`` was asked for.
-        position: After the newest line given out.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class TextSource:
             raise NotFoundError(f"{path} is no file; give the path of one", reason="FILE_NOT_FOUND")
         check_encoding(encoding)
         self.path = path
-        self.position = start
+        self._line, self._offset = start.line, start.offset
         self._rejects = rejects
         self._progress = progress
         self._size = path.stat().st_size
@@ -91,9 +90,14 @@ class TextSource:
         self.encoding = detect_encoding(sample) if encoding == AUTO else encoding
         self._wide = self.encoding.lower().replace("-", "").replace("_", "").startswith(("utf16", "utf32"))
 
+    @property
+    def position(self) -> Position:
+        """After the newest line given out."""
+        return Position(self._line, self._offset)
+
     def lines(self) -> Iterator[tuple[int, str]]:
         """(number from 1, text with its end); ``position`` follows."""
-        number, done = self.position.line, self.position.offset
+        number, done = self._line, self._offset
         codec = "utf-8" if self._wide else self.encoding
         with self._open() as raw_file:
             file = cast(IO[bytes], io.BufferedReader(_Transcoder(raw_file, self.encoding))) if self._wide else raw_file
@@ -106,13 +110,13 @@ class TextSource:
                     while raw and not raw.endswith(b"\n"):
                         raw = self._next(file, number, done)
                         done += len(raw)
-                    self.position = Position(number, done)
+                    self._line, self._offset = number, done
                     continue
                 if number == 1 and raw.startswith(codecs.BOM_UTF8):
                     raw = raw[3:]
                 if number % _REPORT_LINES == 0:
                     self._report(raw_file)
-                self.position = Position(number, done)
+                self._line, self._offset = number, done
                 try:
                     text = raw.decode(codec)
                 except UnicodeDecodeError as error:

@@ -1,13 +1,13 @@
-"""Which of several candidates for one place is best: near the profile, fluent, and not like the others."""
+"""Which of several candidates are taken: near the profile, fluent, not like the others, and of every taste."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["rank_candidates"]
+__all__ = ["places_by_category", "rank_candidates"]
 
 _CLOSENESS, _QUALITY, _FLUENCY, _NOVELTY = 1.0, 0.5, 0.2, 0.5
 
@@ -42,3 +42,24 @@ def rank_candidates(
         + _FLUENCY * np.nan_to_num(np.array(fluency, np.float64), nan=0.0)
     )
     return np.lexsort((np.arange(n), -scores))
+
+
+def places_by_category(counts: Mapping[str, int], room: int, tastes: Collection[str]) -> dict[str, int]:
+    """How many of each category's candidates are taken: in proportion, and of each taste one at least where it fits.
+
+    Args:
+        counts: Category → candidates that passed; how often it was conditioned on is its share of the places.
+        room: Places.
+        tastes: Categories the user is known to like; others, tried for their novelty, have no place for sure.
+
+    Returns:
+        Category → places, at most its candidates, ``room`` in all where there are as many candidates.
+    """
+    total = sum(counts.values())
+    most_first = sorted(counts, key=lambda c: (-counts[c], c))
+    liked = [c for c in most_first if c in tastes][:room]
+    places = dict.fromkeys(most_first, 0) | dict.fromkeys(liked, 1)
+    for _ in range(min(room, total) - len(liked)):
+        open_to = [c for c in most_first if places[c] < counts[c]]
+        places[max(open_to, key=lambda c: room * counts[c] / total - places[c])] += 1
+    return places

@@ -67,6 +67,8 @@ def class_conditions(
 ) -> list[Condition]:
     """N classes in the proportions of the profile: calibrated (Steck 2018) by systematic sampling, not by chance.
 
+    Where there is a place for each taste, each has one at least.
+
     Args:
         profile: The user's.
         classes: Those that the model knows.
@@ -86,9 +88,11 @@ def class_conditions(
     beyond = adventure * 0.2 if others else 0.0
     names += others
     weights = np.concatenate([weights * (1 - beyond), np.full(len(others), beyond / max(1, len(others)))])
-    # Systematic sampling (Madow 1949): each class comes as often as its share says, to within one.
-    marks = (np.arange(n) + rng.random()) / n
-    picked = np.minimum(np.searchsorted(np.cumsum(weights), marks), len(names) - 1)
+    sure = np.flatnonzero(weights[: len(shares)])
+    sure = sure if len(sure) <= n else sure[:0]
+    rest = n * weights
+    rest[sure] = np.maximum(rest[sure] - 1, 0)
+    picked = np.concatenate([sure, _systematic(rest, n - len(sure), rng)])
     chosen = [names[i] for i in rng.permutation(picked)]
     sources = _sources_by_category(profile)
     return [Condition("class", class_name=c, category=c, sources=sources.get(c, ())) for c in chosen]
@@ -118,8 +122,7 @@ def taste_conditions(
     if not tastes:
         return []
     shares = np.array([t.share for t, _ in tastes])
-    marks = (np.arange(n) + rng.random()) / n
-    picked = np.minimum(np.searchsorted(np.cumsum(shares / shares.sum()), marks), len(tastes) - 1)
+    picked = _systematic(shares, n, rng)
     found = []
     for row in rng.permutation(picked).tolist():
         taste, ids = tastes[row]
@@ -143,8 +146,7 @@ def caption_conditions(
     if not tastes:
         return []
     shares = np.array([t.share for t, _ in tastes])
-    marks = (np.arange(n) + rng.random()) / n
-    picked = np.minimum(np.searchsorted(np.cumsum(shares / shares.sum()), marks), len(tastes) - 1)
+    picked = _systematic(shares, n, rng)
     found = []
     for row in rng.permutation(picked).tolist():
         taste, liked = tastes[row]
@@ -177,6 +179,13 @@ def prompt_conditions(
         category = one.categories[0] if one.categories else ""
         found.append(Condition("prompt", prompt=prompt, category=category, sources=(one.id,)))
     return found
+
+
+def _systematic(weights: NDArray[np.float64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """N places in the proportions of the weights, each to within one (systematic sampling, Madow 1949)."""
+    marks = (np.arange(n) + rng.random()) / max(n, 1)
+    edges = np.cumsum(weights / weights.sum()) if n else weights
+    return np.minimum(np.searchsorted(edges, marks), len(weights) - 1)
 
 
 def _wanted(category: str, profile: Profile, known: Sequence[str]) -> bool:

@@ -99,7 +99,9 @@ def decide(
         reasons.append(
             Reason("cost", cost_s, patience_s, False, f"it takes {cost_s:.1f} s and {patience_s:.1f} s are left", True)
         )
-    known = profile.event_count + len(profile.preferences.interests)
+    # What was only seen, or passed over, says little of a taste: what spoke for an item counts.
+    liked = sum(a.events for a in profile.categories) if profile.categories else profile.event_count
+    known = liked + len(profile.preferences.interests)
     knows = known >= recipe.least_events
     reasons.append(
         Reason(
@@ -107,7 +109,7 @@ def decide(
             float(known),
             float(recipe.least_events),
             knows,
-            f"the profile rests on {known} events and declarations, {recipe.least_events} are needed",
+            f"the profile rests on {known} positive events and declarations, {recipe.least_events} are needed",
             decisive=not knows,
         )
     )

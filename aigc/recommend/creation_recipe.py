@@ -19,7 +19,7 @@ class CreationRecipe:
         background: May the server generate for them between requests too (see ``[creation]`` of the settings)?
         models: References of generators, ``digits`` or ``poems@champion``; empty for every model that can.
         adventure: From 0, near what the user likes, to 1, far from it.
-        least_events: Events below which a profile says too little to generate for.
+        least_events: Positive events below which a profile says too little to generate for.
         least_relevance: Mean nearness of the best existing unseen items to the profile, below which the catalogue is
             thin for this user; 1 is as near as what the user likes lies to the rest of its taste.
         least_coverage: Share of the profile's weight on categories that still have enough unseen items, below which

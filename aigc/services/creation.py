@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from aigc.creation.arms import Arms
 from aigc.creation.bandit.generation_arm import GenerationArm
-from aigc.creation.candidate_ranking import rank_candidates
+from aigc.creation.candidate_ranking import places_by_category, rank_candidates
+from aigc.creation.condition import category_shares
 from aigc.creation.decision import Decision, decide
 from aigc.creation.gates.blocked import BlockedGate
 from aigc.creation.gates.claims import ClaimsGate
@@ -229,6 +230,7 @@ class Creator:
         gates = self._gates(recipe)
         serving = self._live.serving
         tastes = taste_vectors(profile, serving)
+        liked = category_shares(profile)
         ids = list(dict.fromkeys(i for t in profile.tastes for i in t.item_ids))
         makers = Makers(self._needed_studio(), profile, self._store.get_items(ids, with_content=True))
         rng = np.random.default_rng(secrets.randbits(64))
@@ -258,7 +260,7 @@ class Creator:
                     refused += 1
                     yield CreationStep(creation=self._refuse(order, one, served, verdict))
             room = -(-(order.n - admitted) // len(left))
-            for one in self._best(good, tastes, taken, room):
+            for one in self._best(good, liked, tastes, taken, room):
                 creation, item = self._admit(order, recipe, one, served, propensity)
                 admitted += 1
                 taken = np.concatenate([taken, serving.encode([item])])
@@ -283,9 +285,14 @@ class Creator:
         return other, batch
 
     def _best(
-        self, good: Sequence[Batch], tastes: NDArray[np.float32], taken: NDArray[np.float32], room: int
+        self,
+        good: Sequence[Batch],
+        liked: Collection[str],
+        tastes: NDArray[np.float32],
+        taken: NDArray[np.float32],
+        room: int,
     ) -> list[Batch]:
-        """The best candidate of each condition's category in turn, so that no taste fills all places."""
+        """The best candidates of each condition's category, so that no taste fills all places."""
         if not good:
             return []
         items = [_draft(one, "x", hidden=False) for one in good]
@@ -296,13 +303,8 @@ class Creator:
         queues: dict[str, list[Batch]] = {}
         for row in order.tolist():
             queues.setdefault(good[row].condition.category, []).append(good[row])
-        chosen: list[Batch] = []
-        # How often a category was conditioned on is its share of the places.
-        total = len(good)
-        quotas = {c: max(1, round(room * len(q) / total)) for c, q in queues.items()}
-        for category in sorted(queues, key=lambda c: -quotas[c]):
-            chosen += queues[category][: quotas[category]]
-        return chosen[:room]
+        places = places_by_category({c: len(q) for c, q in queues.items()}, room, liked)
+        return [one for category, queue in queues.items() for one in queue[: places[category]]]
 
     def _admit(
         self, order: CreationOrder, recipe: CreationRecipe, one: Batch, served: Assignment, propensity: float

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,6 @@ __all__ = ["SqlStore", "open_store"]
 _IDS = 5000
 _EVENT_COLUMNS = ("seq", "id", "user_id", "item_id", "type", "time_ms", "value", "recommendation_id", "text")
 _INSERT_EVENT = f"INSERT INTO events ({', '.join(_EVENT_COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608
-# SQLite gives the interpreter back once a statement, and gets it only when a busy thread lets go: a statement for many
-# rows lets the next rows be read meanwhile.
-_ROWS = 500
-_INSERT_ROWS = _INSERT_EVENT + ",(?,?,?,?,?,?,?,?,?)" * (_ROWS - 1)
 
 
 def open_store(url: str, *, read_only: bool = False) -> SqlStore:
@@ -436,11 +432,7 @@ class SqlStore:
             for seq, e in enumerate(fresh, first)
         ]
         if self._sqlite:
-            whole = len(values) - len(values) % _ROWS
-            for start in range(0, whole, _ROWS):
-                connection.exec_driver_sql(_INSERT_ROWS, tuple(chain.from_iterable(values[start : start + _ROWS])))
-            if whole < len(values):
-                connection.exec_driver_sql(_INSERT_EVENT, values[whole:])
+            connection.exec_driver_sql(_INSERT_EVENT, values)
         else:
             connection.execute(insert(events), [dict(zip(_EVENT_COLUMNS, v, strict=True)) for v in values])
         self._announce(connection, "events")

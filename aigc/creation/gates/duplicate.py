@@ -148,8 +148,7 @@ def _thumbnail(pixels: NDArray[np.uint8], lower: float = 0.0, farther: float = 0
     centred = small - small.mean()
     spread = float(centred.std())
     # A faint picture is not made as strong as any: what is faint in it is mostly how it is lit.
-    even: NDArray[np.float32] = centred * np.float32(_CONTRAST / max(spread, _FAINTEST))
-    return even
+    return np.asarray(centred * np.float32(_CONTRAST / max(spread, _FAINTEST)), np.float32)
 
 
 def _relit_distance(known: NDArray[np.float32], own: NDArray[np.float32]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import version
 from typing import Any
 
 from aigc.errors import AigcError, InvalidInputError
@@ -12,20 +11,14 @@ from aigc.oip import inference_pb2 as pb
 from aigc.oip import inference_pb2_grpc as pb_grpc
 from aigc.services.model_pool import ModelPool
 from aigc_server.converters.inference import answer, metadata_to_proto, refuse_parameters
+from aigc_server.converters.server_metadata import server_metadata
 from aigc_server.converters.tensor import parameters_from_proto, tensors_from_proto
 from aigc_server.inference.generators import GeneratorModels, signature_of
 from aigc_server.inference.signature import Signature
 
-__all__ = ["InferenceServicer", "server_metadata"]
+__all__ = ["InferenceServicer"]
 
 _PLATFORM = "aigc"
-
-
-def server_metadata() -> pb.ServerMetadataResponse:
-    """What the server is."""
-    return pb.ServerMetadataResponse(
-        name="aigc", version=version("aigc"), extensions=["model_repository", "parameters"]
-    )
 
 
 class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):

@@ -12,11 +12,11 @@ from aigc.errors import ConflictError, UnavailableError
 from aigc.oip import inference_pb2 as pb
 from aigc.oip import inference_pb2_grpc as pb_grpc
 from aigc_server.converters.inference import answer, metadata_to_proto, refuse_parameters
+from aigc_server.converters.server_metadata import server_metadata
 from aigc_server.converters.tensor import parameters_from_proto, tensors_from_proto
 from aigc_server.forwarding import Relay
 from aigc_server.inference.recommender import RECOMMENDER, RecommenderModel
 from aigc_server.inference.signature import Parameters
-from aigc_server.servicers.inference import server_metadata
 
 __all__ = ["InferenceFrontServicer"]
 
