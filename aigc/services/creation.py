@@ -26,7 +26,7 @@ from aigc.creation.known_content import KnownContent
 from aigc.creation.label import LABEL_ATTRIBUTE, explicit_label, implicit_label, label_file
 from aigc.creation.studio import PictureOrder, Studio, TextOrder
 from aigc.entities import Creation, CreationState, Item, ItemContent, Profile
-from aigc.errors import AigcError, CancelledError, ConflictError, InvalidInputError, NotFoundError
+from aigc.errors import AigcError, CancelledError, ConflictError, InvalidInputError
 from aigc.generate.repository import ModelInfo
 from aigc.recommend.creation_recipe import CreationRecipe
 from aigc.recommend.live import Live
@@ -34,9 +34,9 @@ from aigc.recommend.strategy_book import StrategyBook
 from aigc.services.catalog import Catalog
 from aigc.services.compared_work import ComparedWork
 from aigc.services.creation_makers import Batch, Makers, arms_of, content_digest
+from aigc.services.creation_records import CreationRecords
 from aigc.services.creation_steps import CreationOrder, CreationProgress, CreationStep
 from aigc.services.creation_supply import find_supply, taste_vectors
-from aigc.services.exposure import Exposure
 from aigc.services.profiles import Profiles
 from aigc.services.promotion_status import Assignment
 from aigc.services.recommender import Recommender
@@ -64,8 +64,7 @@ class Creator:
         strategies: StrategyBook,
         catalog: Catalog,
         arms: Arms,
-        tried: Arms,
-        exposure: Exposure,
+        records: CreationRecords,
         compared: ComparedWork,
         *,
         provider: str = "aigc",
@@ -78,12 +77,12 @@ class Creator:
         self._strategies = strategies
         self._catalog = catalog
         self._arms = arms
-        self._tried = tried
-        self._exposure = exposure
+        self._records = records
         self._compared = compared
         self._provider = provider
         self._known: dict[tuple[float, float], KnownContent] = {}
         self._lock = threading.Lock()
+        self._users: set[str] = set()
         self.studio: Studio | None = None
 
     def generate_for(
@@ -94,6 +93,7 @@ class Creator:
         Raises:
             InvalidInputError: Names the wrong field.
             NotFoundError: No such strategy.
+            ConflictError: Another call makes something for this user.
             UnavailableError: The generator is down; what was admitted stays.
             CancelledError: ``gone`` said so; what was admitted stays.
         """
@@ -103,6 +103,24 @@ class Creator:
             raise InvalidInputError(f"adventure is {order.adventure}; give a number from 0 to 1", field="adventure")
         if order.kind not in ("", "image", "text", "audio"):
             raise InvalidInputError(f"kind is {order.kind!r}; give image, text, audio or nothing", field="kind")
+        if order.dry_run:
+            yield from self._run(order, gone, seconds_left)
+            return
+        # Two at once would each find the quota free.
+        with self._lock:
+            if order.user_id in self._users:
+                raise ConflictError(
+                    f"content is being made for user {order.user_id!r} already; call again when that has ended",
+                    reason="GENERATION_RUNNING",
+                )
+            self._users.add(order.user_id)
+        try:
+            yield from self._run(order, gone, seconds_left)
+        finally:
+            with self._lock:
+                self._users.discard(order.user_id)
+
+    def _run(self, order: CreationOrder, gone: Gone, seconds_left: float | None) -> Iterator[CreationStep]:
         recipe = self._strategies.choose(order.strategy, order.user_id).strategy.generate
         profile = self._profiles.get(order.user_id)
         arms = arms_of(self.studio.models(), recipe.model_references, order.kind) if self.studio else []
@@ -113,48 +131,6 @@ class Creator:
         adventure = recipe.adventure if order.adventure is None else order.adventure
         yield from self._produce(order, recipe, profile, arms, adventure, gone)
 
-    def approve(self, creation_id: str, reviewer: str) -> Creation:
-        """Let a pending creation be recommended from now on.
-
-        Raises:
-            NotFoundError: No such creation.
-            ConflictError: It is not pending.
-        """
-        creation = self._pending(creation_id, reviewer)
-        self._catalog.update(replace(self._item(creation), hidden=False), ["hidden"])
-        self._introduce(creation.item_id)
-        return self._reviewed(creation, CreationState.ADMITTED, reviewer, "")
-
-    def reject(self, creation_id: str, reviewer: str, reason: str) -> Creation:
-        """Refuse a pending creation for good; its item is deleted, its record stays. Raises as :meth:`approve`."""
-        if not reason.strip():
-            raise InvalidInputError("reason is empty; say why, so that the generator can be mended", field="reason")
-        creation = self._pending(creation_id, reviewer)
-        self._catalog.delete([creation.item_id])
-        reviewed = self._reviewed(creation, CreationState.REJECTED, reviewer, reason)
-        self._compared.rejected(reviewed)
-        return reviewed
-
-    def get(self, creation_or_item_id: str) -> Creation:
-        """By its own id, or by that of the item it became.
-
-        Raises:
-            NotFoundError: No such creation.
-        """
-        found = self._store.creations.get(creation_or_item_id) if creation_or_item_id else None
-        if found is None:
-            raise NotFoundError(
-                f"creation {creation_or_item_id!r} does not exist; list them with ListCreations",
-                reason="CREATION_NOT_FOUND",
-            )
-        return found
-
-    def page(
-        self, *, state: str = "", user_id: str = "", limit: int = 100, before: tuple[int, str] | None = None
-    ) -> list[Creation]:
-        """Newest first."""
-        return self._store.creations.list(state=state, user_id=user_id, limit=limit, before=before)
-
     def regenerate(self, creation_or_item_id: str) -> tuple[bool, Item]:
         """Make it again from its record; True when it is the same to the last byte or token.
 
@@ -162,7 +138,7 @@ class Creator:
             NotFoundError: No such creation, or its model is gone.
             UnavailableError: The generator is down.
         """
-        creation = self.get(creation_or_item_id)
+        creation = self._records.get(creation_or_item_id)
         recipe, studio = creation.recipe, self._needed_studio()
         if creation.kind == "text":
             made = studio.texts(
@@ -331,12 +307,8 @@ class Creator:
         self._arms.own(item.id, served.arm.id)
         self._compared.made(creation)
         if not pending:
-            self._introduce(item.id)
+            self._records.introduce(item.id)
         return creation, item
-
-    def _introduce(self, item_id: str) -> None:
-        self._tried.own(item_id, item_id)
-        self._exposure.introduce(item_id)
 
     def _refuse(self, order: CreationOrder, one: Batch, served: Assignment, verdict: Verdict) -> Creation:
         creation = self._record(order, one, served, secrets.token_hex(12))
@@ -380,29 +352,6 @@ class Creator:
         if recipe.unsupported_claims != "allow":
             gates.append(ClaimsGate(refuse=recipe.unsupported_claims == "refuse", exempt=recipe.fiction_names))
         return Gates(gates)
-
-    def _pending(self, creation_id: str, reviewer: str) -> Creation:
-        if not reviewer.strip():
-            raise InvalidInputError("reviewer is empty; say who decides", field="reviewer")
-        creation = self.get(creation_id)
-        if creation.state is not CreationState.PENDING:
-            raise ConflictError(f"creation {creation.id} is {creation.state}, not pending", reason="NOT_PENDING")
-        return creation
-
-    def _item(self, creation: Creation) -> Item:
-        return self._catalog.get([creation.item_id])[0]
-
-    def _reviewed(self, creation: Creation, state: CreationState, reviewer: str, detail: str) -> Creation:
-        reviewed = replace(
-            creation,
-            state=state,
-            reviewer=reviewer,
-            reviewed_ms=int(time.time() * 1000),
-            reason="REJECTED_BY_PERSON" if state is CreationState.REJECTED else "",
-            detail=detail,
-        )
-        self._store.creations.put(reviewed)
-        return reviewed
 
     def _needed_studio(self) -> Studio:
         if self.studio is None:

@@ -30,6 +30,7 @@ from aigc.services.background_options import BackgroundOptions
 from aigc.services.behaviour import Behaviour
 from aigc.services.catalog import Catalog
 from aigc.services.creation import Creator
+from aigc.services.creation_records import CreationRecords
 from aigc.services.exploring import Explorer
 from aigc.services.exposure import Exposure
 from aigc.services.follower import Follower
@@ -130,6 +131,7 @@ class Platform:
         self.promotions = Promotions(
             ModelRepository(home / "models"), store.creations, options.promotion, options.rewards
         )
+        self.creations = CreationRecords(store, self.catalog, self.tried, self.exposure, self.promotions.work)
         self.creator = Creator(
             store,
             self.live,
@@ -138,8 +140,7 @@ class Platform:
             self.strategies,
             self.catalog,
             self.arms,
-            self.tried,
-            self.exposure,
+            self.creations,
             self.promotions.work,
         )
         self.suggestions = Suggestions(store, self.live)

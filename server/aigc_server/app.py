@@ -264,7 +264,14 @@ class App:
             CatalogServicer(platform.catalog, platform.intake), server
         )
         creation_service_pb2_grpc.add_CreationServiceServicer_to_server(
-            CreationServicer(platform.creator, platform.suggestions, platform.background, platform.foreground), server
+            CreationServicer(
+                platform.creator,
+                platform.creations,
+                platform.suggestions,
+                platform.background,
+                platform.foreground,
+            ),
+            server,
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
         profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)

@@ -115,7 +115,7 @@ def test_a_deleted_or_hidden_creation_is_tried_no_more_and_the_others_are(world:
         shown |= {i.item_id for i in answer.items if i.generated}
     assert shown
     assert shown <= set(left)
-    record = platform.creator.get(gone)
+    record = platform.creations.get(gone)
     assert (record.item_id, record.state) == (gone, "admitted")
     same, item = platform.creator.regenerate(gone)
     assert same, "a record makes its item again, though it was deleted"

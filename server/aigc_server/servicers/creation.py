@@ -9,6 +9,7 @@ from typing import Any
 
 from aigc.services.background import Background
 from aigc.services.creation import Creator
+from aigc.services.creation_records import CreationRecords
 from aigc.services.foreground import Foreground
 from aigc.services.suggestion import Suggestions
 from aigc.v1 import creation_service_pb2 as pb
@@ -34,10 +35,24 @@ class CreationServicer(pb_grpc.CreationServiceServicer):
     """Content made for someone, over gRPC."""
 
     def __init__(
-        self, creator: Creator, suggestions: Suggestions, background: Background, foreground: Foreground
+        self,
+        creator: Creator,
+        records: CreationRecords,
+        suggestions: Suggestions,
+        background: Background,
+        foreground: Foreground,
     ) -> None:
-        """Args: creator: what is called; suggestions: for creators; background: stands back behind foreground."""
+        """Wire.
+
+        Args:
+            creator: Makes.
+            records: Of what was made.
+            suggestions: For creators.
+            background: Stands back behind ``foreground``.
+            foreground: Told of each call that wants the generator.
+        """
         self._creator = creator
+        self._records = records
         self._suggestions = suggestions
         self._background = background
         self._foreground = foreground
@@ -75,7 +90,7 @@ class CreationServicer(pb_grpc.CreationServiceServicer):
         """See the proto."""
         size = min(max(0, request.page_size) or _DEFAULT_PAGE, _MOST)
         found = await asyncio.to_thread(
-            self._creator.page,
+            self._records.page,
             state=state_from_proto(request.state),
             user_id=request.user_id,
             limit=size + 1,
@@ -87,17 +102,17 @@ class CreationServicer(pb_grpc.CreationServiceServicer):
     async def GetCreation(self, request: pb.GetCreationRequest, context: Any) -> pb.GetCreationResponse:
         """See the proto."""
         return pb.GetCreationResponse(
-            creation=creation_to_proto(await asyncio.to_thread(self._creator.get, request.id))
+            creation=creation_to_proto(await asyncio.to_thread(self._records.get, request.id))
         )
 
     async def ApproveCreation(self, request: pb.ApproveCreationRequest, context: Any) -> pb.ApproveCreationResponse:
         """See the proto."""
-        creation = await asyncio.to_thread(self._creator.approve, request.id, request.reviewer)
+        creation = await asyncio.to_thread(self._records.approve, request.id, request.reviewer)
         return pb.ApproveCreationResponse(creation=creation_to_proto(creation))
 
     async def RejectCreation(self, request: pb.RejectCreationRequest, context: Any) -> pb.RejectCreationResponse:
         """See the proto."""
-        creation = await asyncio.to_thread(self._creator.reject, request.id, request.reviewer, request.reason)
+        creation = await asyncio.to_thread(self._records.reject, request.id, request.reviewer, request.reason)
         return pb.RejectCreationResponse(creation=creation_to_proto(creation))
 
     async def RegenerateCreation(
