@@ -23,7 +23,8 @@ __all__ = ["ImportCount", "Importer"]
 _EVENTS = 1000
 _ITEMS = 500
 _ITEM_BYTES = 8_000_000
-_WAITING = 20
+# As many rows as a transaction may hold: a commit writes nearly every page of the indexes, however many rows it has.
+_WAITING = 100
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ class Importer:
         latest_ms = time.time() * 1000 + 86_400_000
 
         def settle(keep: int) -> None:
-            while len(waiting) > keep:
+            while waiting and (len(waiting) > keep or waiting[0][0].done()):
                 future, position = waiting.popleft()
                 new = future.result()
                 count.accepted += sum(new)
@@ -121,7 +122,7 @@ class Importer:
             if len(batch) >= _EVENTS:
                 waiting.append((self._submit(batch), _position(events)))
                 batch = []
-                # A few batches wait while the next is read, so that reading and writing overlap.
+                # Batches wait while the next is read, so that reading and writing overlap.
                 settle(_WAITING)
         if batch:
             waiting.append((self._submit(batch), _position(events)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -22,6 +21,7 @@ from aigc.store import rows
 from aigc.store.base import EventBatch, ItemPage, LoggedRecommendation, StoreCounts, StoredEvent
 from aigc.store.changes import Changes, announce
 from aigc.store.connect import connect, parse_url, sqlite_file
+from aigc.store.event_insert import insert_events
 from aigc.store.faults import translated
 from aigc.store.lock import StoreLock
 from aigc.store.migrate import check_schema, upgrade_schema
@@ -33,8 +33,6 @@ from aigc.store.writer import GroupCommit
 __all__ = ["SqlStore", "open_store"]
 
 _IDS = 5000
-_EVENT_COLUMNS = ("seq", "id", "user_id", "item_id", "type", "time_ms", "value", "recommendation_id", "text")
-_INSERT_EVENT = f"INSERT INTO events ({', '.join(_EVENT_COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608
 
 
 def open_store(url: str, *, read_only: bool = False) -> SqlStore:
@@ -402,41 +400,11 @@ class SqlStore:
         if self.shared:
             announce(connection, self.origin, kind, user_id)
 
-    def _known_events(self, connection: Connection, ids: list[str]) -> set[str]:
-        if self._sqlite:
-            # One parameter instead of thousands: compiling the statement would cost more than running it.
-            found = connection.exec_driver_sql(
-                "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
-            )
-            return set(found.scalars())
-        known: set[str] = set()
-        for start in range(0, len(ids), _IDS):
-            known.update(connection.scalars(select(events.c.id).where(events.c.id.in_(ids[start : start + _IDS]))))
-        return known
-
     def _insert_events(self, connection: Connection, entries: Sequence[Event]) -> tuple[list[bool], EventBatch]:
-        if not self._sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(7302)"))
-        ids = [e.id for e in entries]
-        known = self._known_events(connection, ids)
-        is_new: list[bool] = []
-        for event_id in ids:
-            is_new.append(event_id not in known)
-            known.add(event_id)
-        fresh = [e for e, new in zip(entries, is_new, strict=True) if new]
-        if not fresh:
-            return is_new, rows.event_batch([], [])
-        first = (connection.scalar(select(func.max(events.c.seq))) or 0) + 1
-        values = [
-            (seq, e.id, e.user_id, e.item_id, e.type, e.time_ms, e.value, e.recommendation_id, e.text)
-            for seq, e in enumerate(fresh, first)
-        ]
-        if self._sqlite:
-            connection.exec_driver_sql(_INSERT_EVENT, values)
-        else:
-            connection.execute(insert(events), [dict(zip(_EVENT_COLUMNS, v, strict=True)) for v in values])
-        self._announce(connection, "events")
-        return is_new, rows.event_batch(range(first, first + len(fresh)), fresh)
+        is_new, batch = insert_events(connection, entries)
+        if any(is_new):
+            self._announce(connection, "events")
+        return is_new, batch
 
 
 def _insert(connection: Connection, *, table: Table, batch: list[dict[str, Any]]) -> None:

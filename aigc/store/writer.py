@@ -36,7 +36,7 @@ class GroupCommit:
     transaction's rows and seconds.
     """
 
-    def __init__(self, engine: Engine, where: str, *, capacity: int = 200_000, group: int = 20_000) -> None:
+    def __init__(self, engine: Engine, where: str, *, capacity: int = 200_000, group: int = 100_000) -> None:
         """Args: engine: to write with; where: names the store in errors; capacity: rows that may wait."""
         self._engine = engine
         self._where = where

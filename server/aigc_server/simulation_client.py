@@ -60,22 +60,29 @@ class ServedHome:
             self._process = subprocess.Popen(  # noqa: S603
                 [*command, "--listen", "127.0.0.1:0", "--log-level", "error"], stdout=log, stderr=log, env=os.environ
             )
+        try:
+            self._channel = self._connect(note)
+        except BaseException:
+            # Whoever leaves before the block has begun leaves no server behind.
+            self.__exit__(None, None, None)
+            raise
+        return self._channel
+
+    def _connect(self, note: Path) -> grpc.Channel:
         deadline = time.monotonic() + _PATIENCE_S
         while not (note.exists() and note.read_text().endswith("\n")):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__(None, None, None)
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                 raise UnavailableError(
                     f"the server did not start: {self.log_path.read_text()[-500:].strip()}", reason="NO_SERVER"
                 )
             time.sleep(0.02)
-        self._channel = grpc.insecure_channel(
+        return grpc.insecure_channel(
             json.loads(note.read_text())["address"],
             options=[
                 ("grpc.max_receive_message_length", _MESSAGE_BYTES),
                 ("grpc.max_send_message_length", _MESSAGE_BYTES),
             ],
         )
-        return self._channel
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

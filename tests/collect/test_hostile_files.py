@@ -209,7 +209,10 @@ class CutError(AigcError):
     pass
 
 
-def test_an_import_that_was_cut_off_goes_on_and_ends_with_the_same_rows(tmp_path: Path) -> None:
+def test_an_import_that_was_cut_off_goes_on_and_ends_with_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigc.services.importer._WAITING", 10)
     path = tmp_path / "events.csv"
     rows = [f"u{n % 50},i{n % 30},view,{1_700_000_000 + n}" + ("" if n % 500 else "x") for n in range(40_000)]
     path.write_text("user_id,item_id,type,timestamp\n" + "\n".join(rows) + "\n")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -40,6 +44,38 @@ def test_a_real_server_is_simulated_compared_drawn_and_not_run_again(tmp_path: P
     assert [t.stat().st_mtime_ns for t in traces] == before
     (trace,) = Trace.from_json(json.loads(traces[0].read_text())["trace"]).visits[None]
     assert trace.sum() > 0
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_server_of_the_run_too(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "aigc_server.cli",
+        "simulate",
+        *SMALL,
+        "--strategies",
+        "content",
+        "--rounds",
+        "500",
+    ]
+    ran = subprocess.Popen([*command, "--out", str(tmp_path)])
+    try:
+        note = tmp_path / "home-toy-thin-content" / "server.json"
+        deadline = time.monotonic() + 60
+        server: psutil.Process | None = None
+        while server is None:
+            assert ran.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            text = note.read_text() if note.exists() else ""
+            if text.endswith("\n"):
+                server = psutil.Process(json.loads(text)["pid"])
+        ran.terminate()
+        assert ran.wait(60) != 0
+    finally:
+        ran.kill()
+    server.wait(10)
 
 
 def test_an_unknown_strategy_is_said_with_those_there_are(tmp_path: Path) -> None:

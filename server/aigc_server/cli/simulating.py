@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -98,7 +100,7 @@ def simulate_command(
             strategy_files=strategy_files,
             models=models,
         )
-        with progress_bar(f"{world_name}, {size}") as bar:
+        with _leaving_no_server(), progress_bar(f"{world_name}, {size}") as bar:
             traces = simulation.run(bar.at)
         plot = _draw(traces, simulation, out / f"{world_name}-{size}.png", f"{world_name}, {items} items a taste")
         told.append(_fields(traces, simulation, size, items, plot))
@@ -107,6 +109,16 @@ def simulate_command(
             click.echo(f"  {plot}")
     if as_json:
         print_json(told)
+
+
+@contextmanager
+def _leaving_no_server() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that the server it has started ends with it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _draw(traces: Mapping[str, Sequence[Trace]], simulation: Simulation, path: Path, title: str) -> Path:
