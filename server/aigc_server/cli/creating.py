@@ -28,7 +28,9 @@ _STATES = ("admitted", "refused", "pending", "rejected")
 @click.option("--user", "user_id", required=True, help="For whom.")
 @click.option("--n", default=4, help="Items wanted.")
 @click.option("--kind", type=click.Choice(["image", "text", "audio"]), help="Of content.  [default: any]")
-@click.option("--strategy", default="", help="A strategy that generates.  [default: the running one]")
+@click.option(
+    "--strategy", default="", show_default=False, help="A strategy that generates.  [default: the running one]"
+)
 @click.option("--adventure", type=click.FloatRange(0, 1), help="0 faithful, 1 adventurous.  [default: the strategy's]")
 @click.option("--force", is_flag=True, help="Generate even where the catalogue suffices.")
 @click.option("--dry-run", is_flag=True, help="Tell the decision only.")
@@ -76,7 +78,7 @@ def create_command(
 
 @click.group("creations", invoke_without_command=True)
 @click.option("--state", type=click.Choice(_STATES), help="Only these; `pending` is the review queue.")
-@click.option("--user", "user_id", default="", help="Only for this user.")
+@click.option("--user", "user_id", default="", show_default=False, help="Only for this user.")
 @click.option("--n", default=20, help="At most.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for a program.")
 @server_options

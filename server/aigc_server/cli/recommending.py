@@ -24,11 +24,12 @@ __all__ = ["profile_command", "recommend_command", "search_command", "similar_co
 @click.option(
     "--strategy",
     default="",
+    show_default=False,
     help="A recipe by name; `aigc status` lists them.  [default: the experiment's, or 'default']",
 )
 @click.option("--category", "categories", multiple=True, help="Only items of this category; repeatable.")
 @click.option("--kind", "kinds", multiple=True, help="Only items of this kind; repeatable.")
-@click.option("--context", default="", metavar="ITEM", help="The item looked at now.")
+@click.option("--context", default="", show_default=False, metavar="ITEM", help="The item looked at now.")
 @click.option("--include-seen", is_flag=True, help="Let in what the user has acted on.")
 @click.option("--diversity", type=float, help="0 to 1.  [default: the strategy's]")
 @click.option("--explain", is_flag=True, help="Say why, for each item.")
