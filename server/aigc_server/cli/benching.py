@@ -23,7 +23,14 @@ __all__ = ["bench_command"]
 @click.option("--rate", default=0.0, help="Calls a second whether or not answers come (open loop), instead of --users.")
 @click.option("--seconds", default=5.0, help="How long.")
 @click.option("--warm-up", default=0.5, help="Seconds before that, which do not count.")
-@click.option("--ids", "user_ids", default="", metavar="A,B,…", help="Users asked for.  [default: user-0 … user-399]")
+@click.option(
+    "--ids",
+    "user_ids",
+    default="",
+    show_default=False,
+    metavar="A,B,…",
+    help="Users asked for.  [default: user-0 … user-399]",
+)
 @click.option("--n", default=20, help="Items wanted, or users of a batch_recommend.")
 @click.option("--model", default="", show_default=False, help="Of generate_text and generate_images.")
 @click.option("--json", "as_json", is_flag=True, help="For a program.")
