@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from aigc.errors import ConflictError, InvalidInputError, UnavailableError
+from aigc.errors import InvalidInputError, UnavailableError
 from aigc.generate.repository import ModelRepository
 from aigc.oip import inference_pb2, inference_pb2_grpc
 from aigc.profiles.weights import EventWeights
@@ -38,6 +38,7 @@ from aigc.v1 import (
     training_service_pb2_grpc,
 )
 from aigc_server.credentials import server_credentials
+from aigc_server.errors import port_in_use
 from aigc_server.forwarding import Forwarder, Relay
 from aigc_server.generator_metrics import GeneratorPage
 from aigc_server.generator_process import GeneratorProcess
@@ -236,12 +237,7 @@ class App:
                 else self._server.add_insecure_port(listen)
             )
         except RuntimeError as error:
-            raise ConflictError(
-                f"server.listen {listen} cannot be used; end what uses the port (`ss -ltnp`), or give another with "
-                "--listen HOST:PORT",
-                reason="PORT_IN_USE",
-                metadata={"listen": listen},
-            ) from error
+            raise port_in_use(listen) from error
         return ""
 
     def _listen_behind(self) -> str:

@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from aigc import errors
 
-__all__ = ["DOMAIN", "STATUS_METADATA", "code_of", "rich_status"]
+__all__ = ["DOMAIN", "STATUS_METADATA", "code_of", "port_in_use", "rich_status"]
 
 DOMAIN = "aigc"
 STATUS_METADATA = "grpc-status-details-bin"
@@ -55,3 +55,13 @@ def rich_status(error: errors.AigcError, code: grpc.StatusCode | None = None) ->
         wrapped.Pack(detail)
         status.details.append(wrapped)
     return status
+
+
+def port_in_use(listen: str) -> errors.ConflictError:
+    """The error of a server whose address another process holds."""
+    return errors.ConflictError(
+        f"server.listen {listen} cannot be used; end what uses the port (`ss -ltnp`), or give another with "
+        "--listen HOST:PORT",
+        reason="PORT_IN_USE",
+        metadata={"listen": listen},
+    )

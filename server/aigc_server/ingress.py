@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import structlog
 
-from aigc.errors import AigcError, ConflictError, ResourceExhaustedError
+from aigc.errors import AigcError, ResourceExhaustedError
 from aigc.recommend.similar import SIMILAR
 from aigc.recommend.strategy import Strategy
 from aigc.services.platform import Platform
@@ -26,7 +26,7 @@ from aigc.store.base import LoggedRecommendation
 from aigc.v1 import event_service_pb2, recommendation_service_pb2
 from aigc_server.converters.event import event_from_proto
 from aigc_server.credentials import pem_files
-from aigc_server.errors import rich_status
+from aigc_server.errors import port_in_use, rich_status
 from aigc_server.metrics import Metrics
 from aigc_server.settings import BatchingSettings, Settings
 
@@ -77,13 +77,7 @@ class Ingress:
         try:
             self._server: Server = Server(platform.live.engine, _options(settings, behind))
         except RuntimeError as error:
-            listen = settings.server.listen
-            raise ConflictError(
-                f"server.listen {listen} cannot be used; end what uses the port (`ss -ltnp`), or give another with "
-                "--listen HOST:PORT",
-                reason="PORT_IN_USE",
-                metadata={"listen": listen},
-            ) from error
+            raise port_in_use(settings.server.listen) from error
         self.port = self._server.port
         metrics.before_page = self._note
         platform.live.on_swap = platform.strategies.on_change = self.refresh
