@@ -18,6 +18,8 @@ class CreationRecipe:
         enabled: May anything be generated for this strategy's users?
         background: May the server generate for them between requests too (see ``[creation]`` of the settings)?
         models: References of generators, ``digits`` or ``poems@champion``; empty for every model that can.
+        describe_with: Reference of the text model that writes titles and descriptions of generated pictures; empty for
+            none, so that a title says what was asked for.
         adventure: From 0, near what the user likes, to 1, far from it.
         least_events: Positive events below which a profile says too little to generate for.
         least_relevance: Mean nearness of the best existing unseen items to the profile, below which the catalogue is
@@ -47,6 +49,7 @@ class CreationRecipe:
     enabled: bool = False
     background: bool = False
     models: str = ""
+    describe_with: str = ""
     adventure: float = 0.3
     least_events: int = 3
     least_relevance: float = 0.5

@@ -21,22 +21,24 @@ from aigc.creation.gates.claims import ClaimsGate
 from aigc.creation.gates.gate import Gate, Gates, Verdict
 from aigc.creation.gates.persons import PersonsGate
 from aigc.creation.gates.quality import QualityGate
+from aigc.creation.gates.readable import ReadableGate
 from aigc.creation.gates.repetition import RepetitionGate
 from aigc.creation.known_content import KnownContent
 from aigc.creation.label import LABEL_ATTRIBUTE, explicit_label, implicit_label, label_file
-from aigc.creation.studio import PictureOrder, Studio, TextOrder
+from aigc.creation.studio import PictureOrder, Studio
 from aigc.entities import Creation, CreationState, Item, ItemContent, Profile
-from aigc.errors import AigcError, CancelledError, ConflictError, InvalidInputError
+from aigc.errors import AigcError, CancelledError, ConflictError, InvalidInputError, NotFoundError
 from aigc.generate.repository import ModelInfo
 from aigc.recommend.creation_recipe import CreationRecipe
 from aigc.recommend.live import Live
 from aigc.recommend.strategy_book import StrategyBook
 from aigc.services.catalog import Catalog
 from aigc.services.compared_work import ComparedWork
-from aigc.services.creation_makers import Batch, Makers, arms_of, content_digest
+from aigc.services.creation_makers import Batch, Makers, arms_of
 from aigc.services.creation_records import CreationRecords
 from aigc.services.creation_steps import CreationOrder, CreationProgress, CreationStep
 from aigc.services.creation_supply import find_supply, taste_vectors
+from aigc.services.creation_words import Words, content_digest, text_order
 from aigc.services.profiles import Profiles
 from aigc.services.promotion_status import Assignment
 from aigc.services.recommender import Recommender
@@ -141,17 +143,7 @@ class Creator:
         creation = self._records.get(creation_or_item_id)
         recipe, studio = creation.recipe, self._needed_studio()
         if creation.kind == "text":
-            made = studio.texts(
-                TextOrder(
-                    recipe["model"],
-                    (recipe["seed"],),
-                    recipe["prompt"],
-                    recipe["max_tokens"],
-                    recipe["temperature"],
-                    recipe["top_p"],
-                    recipe["repetition_penalty"],
-                )
-            )[0]
+            made = studio.texts(text_order(recipe))[0]
         else:
             latent = recipe["latent"]
             made = studio.pictures(
@@ -165,11 +157,16 @@ class Creator:
                 )
             )[0]
         same = content_digest(made.data) == recipe["sha256"]
+        words = recipe.get("words")
+        if words:
+            written = studio.texts(text_order(words))[0].data
+            same = same and content_digest(written) == words["sha256"]
         item = Item(creation.item_id or creation.id, kind=creation.kind, title=creation.title, generated=True)
         if creation.kind == "text":
             return same, replace(item, text=made.data.decode())
         data = label_file("image/png", made.data, implicit_label(creation.id, self._provider))
-        return same, replace(item, content=ItemContent("image/png", data))
+        text = written.decode() if words else ""
+        return same, replace(item, text=text, content=ItemContent("image/png", data))
 
     def _decide(
         self,
@@ -209,6 +206,7 @@ class Creator:
         liked = category_shares(profile)
         ids = list(dict.fromkeys(i for t in profile.tastes for i in t.item_ids))
         makers = Makers(self._needed_studio(), profile, self._store.get_items(ids, with_content=True))
+        words = self._words(recipe, gates, tastes)
         rng = np.random.default_rng(secrets.randbits(64))
         made = refused = admitted = 0
         taken = np.empty((0, serving.state.embedding_size), np.float32)
@@ -236,7 +234,8 @@ class Creator:
                     refused += 1
                     yield CreationStep(creation=self._refuse(order, one, served, verdict))
             room = -(-(order.n - admitted) // len(left))
-            for one in self._best(good, liked, tastes, taken, room):
+            for chosen in self._best(good, liked, tastes, taken, room):
+                one = _with_words(chosen, words, recipe.candidates, rng)
                 creation, item = self._admit(order, recipe, one, served, propensity)
                 admitted += 1
                 taken = np.concatenate([taken, serving.encode([item])])
@@ -244,6 +243,19 @@ class Creator:
             self._compared.ended(served)
             stage = f"{served.arm.model} by {served.arm.condition}"
             yield CreationStep(progress=CreationProgress(made, admitted, refused, order.n, stage))
+
+    def _words(self, recipe: CreationRecipe, gates: Gates, tastes: NDArray[np.float32]) -> Words | None:
+        if not recipe.describe_with:
+            return None
+        studio = self._needed_studio()
+        found = arms_of(studio.models(), [recipe.describe_with], "text")
+        if not found:
+            raise NotFoundError(
+                f"generate.describe_with is {recipe.describe_with!r}, and no text model has that name; "
+                "`aigc generator models` lists them",
+                reason="MODEL_NOT_FOUND",
+            )
+        return Words(studio, found[0][1], gates, tastes, self._live.serving.encode)
 
     def _make(
         self, makers: Makers, served: Assignment, n: int, adventure: float, rng: np.random.Generator
@@ -343,6 +355,7 @@ class Creator:
         known.refresh()
         gates: list[Gate] = [
             BlockedGate(recipe.terms, recipe.patterns),
+            ReadableGate(),
             PersonsGate(),
             RepetitionGate(),
             QualityGate(recipe.least_quality),
@@ -377,3 +390,11 @@ def _draft(one: Batch, creation_id: str, *, hidden: bool) -> Item:
         attributes={LABEL_ATTRIBUTE: explicit_label(candidate.language), CREATION_ATTRIBUTE: creation_id},
         content=ItemContent("image/png", one.made.data) if candidate.kind == "image" else None,
     )
+
+
+def _with_words(one: Batch, words: Words | None, n: int, rng: np.random.Generator) -> Batch:
+    """A picture with a title and a description, where a text model writes them."""
+    if words is None or one.candidate.kind != "image":
+        return one
+    candidate, recipe = words.describe(one.candidate, one.condition.caption, n, rng)
+    return replace(one, candidate=candidate, recipe=dict(one.recipe) | ({"words": recipe} if recipe else {}))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,9 @@ from aigc.entities import Item, Profile
 from aigc.generate.repository import ModelInfo
 from aigc.prepare.language import detect_language
 from aigc.prepare.picture import decode_picture
+from aigc.services.creation_words import content_digest, first_line, text_recipe, whole_text
 
-__all__ = ["Batch", "Makers", "arms_of", "content_digest", "ways_of"]
+__all__ = ["Batch", "Makers", "arms_of", "ways_of"]
 
 _SEED_BITS = 53
 _WAYS = {"gan": ("class",), "vae": ("taste", "class"), "caption-gan": ("caption",), "gpt": ("prompt",)}
@@ -66,11 +66,6 @@ def ways_of(info: ModelInfo) -> tuple[str, ...]:
     """The ways of conditioning a model for a user; empty for a kind that makes nothing for users."""
     ways = _WAYS.get(info.kind, ())
     return ways if info.details.get("classes") else tuple(way for way in ways if way != "class")
-
-
-def content_digest(data: bytes) -> str:
-    """SHA-256 of a file or text as the model gave it, before any label."""
-    return hashlib.sha256(data).hexdigest()
 
 
 class Makers:
@@ -160,29 +155,17 @@ class Makers:
     def _text(self, info: ModelInfo, condition: Condition, seed: int) -> Batch:
         order = TextOrder(info.id, (seed,), condition.prompt)
         made = self._studio.texts(order)[0]
-        text = made.data.decode()
-        whole = text if info.details.get("dialogue") else condition.prompt + text
-        first = next((line.strip() for line in whole.splitlines() if line.strip()), "")
+        whole = whole_text(info, condition.prompt, made.data.decode())
         candidate = Candidate(
             "text",
-            title=first[:_TITLE_CHARACTERS],
-            text=whole.strip(),
+            title=first_line(whole),
+            text=whole,
             label=condition.category,
             language=detect_language(whole[:2000]),
             sources=[self._items[i] for i in condition.sources if i in self._items],
             prompt=condition.prompt,
         )
-        recipe = {
-            "model": info.id,
-            "seed": seed,
-            "prompt": condition.prompt,
-            "max_tokens": order.max_tokens,
-            "temperature": order.temperature,
-            "top_p": order.top_p,
-            "repetition_penalty": order.repetition_penalty,
-            "sha256": content_digest(made.data),
-        }
-        return Batch(candidate, replace(condition, category=condition.category), made, recipe)
+        return Batch(candidate, condition, made, text_recipe(order, made))
 
     def _language(self, condition: Condition) -> str:
         languages = [self._items[i].language for i in condition.sources if i in self._items and self._items[i].language]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from aigc.creation.candidate import Candidate
 from aigc.creation.gates.gate import Gates
 from aigc.creation.gates.persons import PersonsGate
+from aigc.creation.gates.readable import ReadableGate
 from aigc.creation.gates.repetition import RepetitionGate
 from aigc.creation.label import explicit_label
 from aigc.creation.studio import Studio, TextOrder
@@ -75,7 +76,7 @@ class Suggestions:
         wanted = model or (writers[0].id if writers else "")
         if not wanted:
             raise NotFoundError("there is no text model; train one with `aigc generator train gpt`", reason="NO_MODEL")
-        gates = Gates([PersonsGate(), RepetitionGate()])
+        gates = Gates([ReadableGate(), PersonsGate(), RepetitionGate()])
         newest = sorted(works, key=lambda w: -w.created_ms)
         found: list[Suggestion] = []
         for attempt in range(3 * n):

@@ -12,6 +12,7 @@ from aigc.creation.gates.duplicate import PictureDuplicateGate, TextDuplicateGat
 from aigc.creation.gates.gate import Gates
 from aigc.creation.gates.persons import PersonsGate
 from aigc.creation.gates.quality import QualityGate
+from aigc.creation.gates.readable import ReadableGate
 from aigc.creation.gates.repetition import RepetitionGate
 from aigc.entities import Item
 from aigc.errors import InvalidInputError
@@ -86,6 +87,17 @@ def test_numbers_and_names_need_a_source() -> None:
     marked = ClaimsGate(refuse=False).judge(text("It grew by 45 percent."))
     assert marked is not None
     assert not marked.refuses
+
+
+def test_what_nobody_can_read_is_refused() -> None:
+    broken = [
+        text("a bell \x07 rings here"),
+        text("ends early \x00"),
+        text("half a character \ufffd"),
+        text("\ud800 alone"),
+    ]
+    assert reasons(ReadableGate(), broken) == ["UNREADABLE_TEXT"] * 4
+    assert reasons(ReadableGate(), [text("two lines\n\tand a tab\r\n"), text("春眠不觉晓 👩‍🚀")]) == ["", ""]
 
 
 def test_repeated_and_empty_texts_are_refused() -> None:

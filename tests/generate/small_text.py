@@ -31,8 +31,8 @@ def lively(network: Transformer, seed: int = 0) -> Transformer:
     return network.eval()
 
 
-def small_gpt(seed: int = 0, **shape: object) -> GptGenerator:
-    tokenizer = small_tokenizer()
+def small_gpt(seed: int = 0, tokenizer: TextTokenizer | None = None, **shape: object) -> GptGenerator:
+    tokenizer = tokenizer or small_tokenizer()
     given = {"vocabulary_size": len(tokenizer), "context": 64, "layers": 2, "width": 32, "heads": 4, "key_heads": 2}
     options = TransformerOptions(**(given | shape))  # type: ignore[arg-type]
     return GptGenerator(lively(Transformer(options, causal=True), seed), tokenizer)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import string
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from aigc.generate.gan_generator import GanGenerator
 from aigc.generate.gan_options import GanOptions
 from aigc.generate.gan_task import GanTask
 from aigc.generate.repository import ModelRepository
+from aigc.generate.tokenizer import TextTokenizer
 from aigc.prepare.picture import encode_png
 from aigc.v1 import (
     catalog_service_pb2,
@@ -30,6 +33,7 @@ from aigc.v1 import (
 from aigc.v1 import creation_service_pb2 as pb
 from aigc_server.app import open_platform
 from aigc_server.settings import Settings
+from tests.generate.small_text import small_gpt
 from tests.generate.test_gan import strokes
 from tests.server.failure import failure
 from tests.server.generation import GenerationClient, generation_server
@@ -48,6 +52,7 @@ kind = "popular"
 fallback = true
 [generate]
 enabled = true
+models = "strokes"
 least_quality = 0.0
 duplicate_distance = 0.0
 per_user_day = 12
@@ -66,6 +71,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     (folder / "default.toml").write_text(STRATEGY)
     (folder / "reviewed.toml").write_text(STRATEGY + 'review = "before"\n')
+    letters = TextTokenizer.characters([string.ascii_letters + string.digits + " .,·\n"])
+    ModelRepository(made / "models").add("writer", small_gpt(tokenizer=letters))
+    ModelRepository(made / "models").add("chinese", small_gpt(tokenizer=TextTokenizer.characters(["春眠不觉晓"])))
+    described = STRATEGY + 'unsupported_claims = "allow"\ncandidates = 16\n'
+    (folder / "described.toml").write_text(described + 'describe_with = "writer"\n')
+    (folder / "chinese.toml").write_text(described + 'describe_with = "chinese"\n')
+    (folder / "mute.toml").write_text(STRATEGY + 'describe_with = "nobody"\n')
     (folder / "still.toml").write_text(STRATEGY.replace("enabled = true", "enabled = false"))
     platform = open_platform(Settings(), made)
     items = [
@@ -81,6 +93,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     platform.catalog.upsert(items)
     liked = [i.id for i in items if i.categories == ("upright",)][:6]
     events = [Event(f"e{n}", "fan", i, "like", 1_760_000_000_000 + n) for n, i in enumerate(liked)]
+    events += [Event(f"d{n}", "described", i, "like", 1_760_000_000_000 + n) for n, i in enumerate(liked)]
     platform.behaviour.record(events)
     assert [step.snapshot_id for step in platform.build()][-1]
     platform.close()
@@ -220,3 +233,37 @@ async def test_creations_are_paged_and_found_by_their_item(client: CreationClien
     found = await client.creations.GetCreation(pb.GetCreationRequest(id=with_item.item_id))
     assert found.creation.id == with_item.id
     assert (await failure(client.creations.GetCreation(pb.GetCreationRequest(id="no")))).reason == "CREATION_NOT_FOUND"
+
+
+async def test_a_text_model_gives_pictures_a_title_and_a_description_that_can_be_made_again(
+    client: CreationClient,
+) -> None:
+    steps = await client.generate(user_id="described", strategy="described", n=2)
+    made = [step.creation for step in steps if step.HasField("creation") and step.HasField("item")]
+    items = [step.item for step in steps if step.HasField("item")]
+    assert len(items) == 2
+    for creation, item in zip(made, items, strict=True):
+        words = json.loads(creation.recipe)["words"]
+        assert words["model"] == "writer@1"
+        assert words["prompt"].startswith("upright")
+        assert item.kind == "image"
+        assert item.text.startswith(words["prompt"])
+        assert item.text.startswith(item.title)
+        again = await client.creations.RegenerateCreation(pb.RegenerateCreationRequest(id=creation.id))
+        assert again.identical
+        assert item.text == (words["prompt"] + again.item.text).strip()
+
+
+async def test_a_text_model_that_cannot_read_the_words_leaves_the_picture_its_plain_title(
+    client: CreationClient,
+) -> None:
+    steps = await client.generate(user_id="described", strategy="chinese", n=1)
+    (item,) = [step.item for step in steps if step.HasField("item")]
+    assert item.title.startswith("upright · strokes")
+    assert item.text == ""
+
+
+async def test_a_text_model_that_is_not_there_is_named(client: CreationClient) -> None:
+    failed = await failure(client.generate(user_id="described", strategy="mute"))
+    assert failed.reason == "MODEL_NOT_FOUND"
+    assert "generate.describe_with is 'nobody'" in failed.message
