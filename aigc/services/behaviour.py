@@ -55,18 +55,24 @@ class Behaviour:
             checked: :meth:`check` passed for each.
             pipeline: Does the cleaning and keeps count; without one what was changed is logged.
         """
-        if not checked:
-            self._limits.check_count(events, "events")
-        latest = time.time() * 1000 + _SKEW_MS
         cleaning = pipeline or event_pipeline(self._prepare)
-        # A time that no clock shows comes from a wrong field: it is refused below, not mended.
-        if checked or all(0 <= event.time_ms <= latest for event in events):
-            events = cleaning.apply(events)
-        if not checked:
-            for i, event in enumerate(events):
-                self.check(event, f"events[{i}]", latest)
+        latest = time.time() * 1000 + _SKEW_MS
+        events = cleaning.apply(events) if checked else self._cleaned(events, cleaning, latest)
         if pipeline is None and cleaning.changed:
             _log.info("prepared %d events: %s", len(events), "; ".join(cleaning.lines()))
+        return self._write(events)
+
+    def _cleaned(self, events: Sequence[Event], cleaning: EventPipeline, latest: float) -> Sequence[Event]:
+        """The events of one call, checked."""
+        self._limits.check_count(events, "events")
+        # A time that no clock shows comes from a wrong field: it is refused below, not mended.
+        if all(0 <= event.time_ms <= latest for event in events):
+            events = cleaning.apply(events)
+        for i, event in enumerate(events):
+            self.check(event, f"events[{i}]", latest)
+        return events
+
+    def _write(self, events: Sequence[Event]) -> Future[list[bool]]:
         began = time.perf_counter()
         written = self._store.submit_events(events)
 
@@ -76,6 +82,42 @@ class Behaviour:
 
         written.add_done_callback(tell)
         return written
+
+    def submit_together(self, calls: Sequence[Sequence[Event]]) -> list[Future[list[bool]]]:
+        """As :meth:`submit` of each, with one write for all that pass: a hundred small calls cost little more than one.
+
+        Returns:
+            A future a call, in order. What is wrong in one call is that call's error alone.
+        """
+        latest = time.time() * 1000 + _SKEW_MS
+        cleaning = event_pipeline(self._prepare)
+        futures = [Future[list[bool]]() for _ in calls]
+        passed: list[tuple[Future[list[bool]], int]] = []
+        together: list[Event] = []
+        for future, events in zip(futures, calls, strict=True):
+            try:
+                cleaned = self._cleaned(events, cleaning, latest)
+            except InvalidInputError as error:
+                future.set_exception(error)
+                continue
+            passed.append((future, len(cleaned)))
+            together += cleaned
+        if cleaning.changed:
+            _log.info("prepared %d events: %s", len(together), "; ".join(cleaning.lines()))
+
+        def settle(done: Future[list[bool]]) -> None:
+            error = done.exception()
+            start = 0
+            for future, size in passed:
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(done.result()[start : start + size])
+                start += size
+
+        if passed:
+            self._write(together).add_done_callback(settle)
+        return futures
 
     def check(self, event: Event, path: str, latest_ms: float) -> None:
         """Raise InvalidInputError naming the first wrong field of an event under ``path``."""

@@ -12,12 +12,15 @@ import math
 import os
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
 
+from aigc.entities import Event
 from aigc.errors import AigcError, ResourceExhaustedError
 from aigc.recommend.similar import SIMILAR
 from aigc.recommend.strategy import Strategy
@@ -137,19 +140,27 @@ class Ingress:
 
     def _take_events(self) -> None:
         while calls := self._server.take_events():
-            for number, request in calls:
-                self._record(number, request)
+            self._record(calls)
 
-    def _record(self, number: int, request: bytes) -> None:
+    def _record(self, calls: Sequence[tuple[int, bytes]]) -> None:
+        """Write what waited together; each call has its own answer."""
+        numbers: list[int] = []
+        entries: list[list[Event]] = []
+        for number, request in calls:
+            try:
+                events = event_service_pb2.RecordEventsRequest.FromString(request).events
+                entries.append([event_from_proto(event, f"events[{i}]") for i, event in enumerate(events)])
+                numbers.append(number)
+            except Exception as error:
+                self._fail(number, error)
         try:
-            events = event_service_pb2.RecordEventsRequest.FromString(request).events
-            future = self._platform.behaviour.submit(
-                [event_from_proto(event, f"events[{i}]") for i, event in enumerate(events)]
-            )
+            futures = self._platform.behaviour.submit_together(entries)
         except Exception as error:
-            self._fail(number, error)
-        else:
-            future.add_done_callback(lambda done: self._recorded(number, done))
+            for number in numbers:
+                self._fail(number, error)
+            return
+        for number, future in zip(numbers, futures, strict=True):
+            future.add_done_callback(partial(self._recorded, number))
 
     def _recorded(self, number: int, done: Future[list[bool]]) -> None:
         try:
