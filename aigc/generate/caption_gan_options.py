@@ -46,10 +46,10 @@ class CaptionGanOptions:
     reach: float = 0.12
     word_vectors: str = ""
     word_limit: int = 100_000
-    hidden: float = 0.4
+    hidden: float = 0.2
     dropped_words: float = 0.2
     neighbours: int = 8
-    recalled: float = 0.5
+    recalled: float = 0.8
 
     def __post_init__(self) -> None:
         for name, least, most in (

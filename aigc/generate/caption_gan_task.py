@@ -93,7 +93,8 @@ class CaptionGanTask:
             pieces, found = read_captions(lines, self.meaning)
             assert found is not None
             mean = encoder(pieces.to(device), found.to(device)).mean(dim=0, keepdim=True)
-            features.append(found.half())
+            # Likeness to this is the mean of that to the caption and of that to all captions of its picture.
+            features.append(((found + found.mean(dim=0)) / 2).half())
             vectors.append(F.normalize(mean, dim=1).cpu().half().expand(len(lines), -1))
             if sum(len(part) for part in features) >= _REMEMBERED:
                 break

@@ -13,18 +13,18 @@ from aigc.errors import CorruptDataError
 
 __all__ = ["CaptionMemory"]
 
-_SHARPNESS = 20.0
+_SHARPNESS = 40.0
 
 
 class CaptionMemory:
     """Looks up the captions of training that are nearest in meaning."""
 
     def __init__(self, features: Tensor, vectors: Tensor) -> None:
-        """Args: features: (m, feature_size) float16, of length 1 or 0; vectors: (m, size) float16, the encoder's."""
+        """Args: features: (m, feature_size) float16, of length 1 at most; vectors: (m, size) float16, the encoder's."""
         self.features, self.vectors = features, vectors
 
     def recall(self, features: Tensor, neighbours: int) -> Tensor:
-        """(B, size) float32 of length 1: the mean of the nearest captions' vectors, e^20cos their weights.
+        """(B, size) float32 of length 1: the mean of the nearest captions' vectors, e^40cos their weights.
 
         Args:
             features: (B, feature_size) float32 of new captions; where they are zero, so is what is recalled.
