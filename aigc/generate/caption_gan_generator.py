@@ -189,7 +189,7 @@ class CaptionGanGenerator:
             features = _padded(features)
             own: Tensor = self.encoder(_padded(pieces).to(device), features.to(device))
             recalled = self.words[1].recall(features, self.options.neighbours).to(device)
-            share = self.options.recalled
+            share = self.options.recalled * (features != 0).any(dim=1, keepdim=True).to(device)
             return F.normalize((1 - share) * own + share * recalled, dim=1)
 
     def _scores(self, shown: NDArray[np.uint8], vectors: Tensor) -> list[float]:

@@ -53,8 +53,8 @@ class CaptionMemory:
             CorruptDataError: One is missing, has another size, or is not finite.
         """
         features, vectors = tensors.get("memory.features"), tensors.get("memory.vectors")
-        if features is not None and vectors is not None and len(features) == len(vectors) > 0:
-            shapes = (features.shape[1:], vectors.shape[1:]) == ((sizes[0],), (sizes[1],))
-            if shapes and torch.isfinite(features).all() and torch.isfinite(vectors).all():
+        if features is not None and vectors is not None and features.ndim == 2 and len(features) > 0:
+            fits = features.shape[1] == sizes[0] and vectors.shape == (len(features), sizes[1])
+            if fits and torch.isfinite(features).all() and torch.isfinite(vectors).all():
                 return cls(features, vectors)
         raise CorruptDataError(f"{path} lacks the captions of training; train it again", reason="MODEL_CORRUPT")

@@ -137,14 +137,9 @@ def test_a_model_without_word_vectors_is_saved_as_before(tmp_path: Path) -> None
 
 
 def test_words_are_found_in_their_plural_and_in_runs_of_chinese() -> None:
-    known = {"cherry", "kiss", "run", "smile", "cat", "笑脸", "笑", "猫", "red"}
-    assert caption_words("Cherries, kisses running SMILING cats cats", known) == [
-        "cherry",
-        "kiss",
-        "run",
-        "smile",
-        "cat",
-    ]
+    english = ["cherry", "kiss", "run", "smile", "cat"]
+    known = {*english, "笑脸", "笑", "猫", "red"}
+    assert caption_words("Cherries, kisses running SMILING cats cats", known) == english
     assert caption_words("大笑脸猫笑，cat", known) == ["笑脸", "猫", "笑", "cat"]
     assert caption_words("reds 🙂 zebra 2", known) == ["red"]
     assert caption_words("", known) == []
