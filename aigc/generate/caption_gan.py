@@ -20,6 +20,7 @@ from aigc.generate.caption_gan_options import CaptionGanOptions
 from aigc.generate.captions import CaptionEncoder
 from aigc.generate.gan import Discriminator, Generator
 from aigc.generate.gan_options import GanOptions
+from aigc.generate.word_caption_encoder import WordCaptionEncoder
 
 __all__ = ["CaptionDiscriminator", "CaptionGanOptions", "build_caption_networks"]
 
@@ -49,9 +50,15 @@ class CaptionDiscriminator(nn.Module):
 
 
 def build_caption_networks(
-    image_shape: tuple[int, int, int], options: CaptionGanOptions
+    image_shape: tuple[int, int, int], options: CaptionGanOptions, feature_size: int = 0
 ) -> tuple[Generator, CaptionDiscriminator, CaptionEncoder]:
-    """The three networks; the generator is called with latents and caption vectors side by side."""
+    """The three networks; the generator is called with latents and caption vectors side by side.
+
+    Args:
+        image_shape: (height, width, channels).
+        options: Sizes, and the seed of the weights.
+        feature_size: Of the words' vectors that the encoder reads beside the pieces; 0 for pieces alone.
+    """
     networks = options.networks
     wide = GanOptions(
         channels=networks.channels,
@@ -63,4 +70,9 @@ def build_caption_networks(
         torch.manual_seed(networks.seed)
         generator = Generator(image_shape, 0, wide).to(memory_format=torch.channels_last)
         discriminator = CaptionDiscriminator(image_shape, options).to(memory_format=torch.channels_last)
-        return generator, discriminator, CaptionEncoder(options.caption_size)
+        size = options.caption_size
+        return (
+            generator,
+            discriminator,
+            WordCaptionEncoder(size, feature_size) if feature_size else CaptionEncoder(size),
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,7 +16,9 @@ from aigc.errors import AigcError, CorruptDataError, InvalidInputError
 from aigc.generate.base import GeneratedImage, ImageData, ImageRequest
 from aigc.generate.caption_gan import CaptionDiscriminator, CaptionGanOptions, build_caption_networks
 from aigc.generate.caption_gan_task import CaptionGanTask
-from aigc.generate.captions import CaptionEncoder, caption_pieces, pad_pieces
+from aigc.generate.caption_meaning import CaptionMeaning, read_captions
+from aigc.generate.caption_memory import CaptionMemory
+from aigc.generate.captions import CaptionEncoder
 from aigc.generate.gan import Generator
 from aigc.generate.gan_options import GanOptions
 from aigc.generate.latents import draw_latents
@@ -24,7 +27,9 @@ from aigc.generate.pictures import premultiplied, straight, to_pixels, to_tensor
 
 __all__ = ["CaptionGanGenerator"]
 
-_FORMAT = 1
+# Models without words' vectors are still written as format 1, which earlier versions read.
+_WITH_WORDS = 2
+_WORD_OPTIONS = ("word_vectors", "word_limit", "hidden", "dropped_words", "neighbours", "recalled")
 _QUANTILES = 256
 _MAX_CAPTION = 1000
 # Batches are padded to this: the same kernels run, whatever the number of rows, so a row's bytes stay the same.
@@ -43,14 +48,24 @@ class CaptionGanGenerator:
         image_shape: tuple[int, int, int],
         networks: tuple[Generator, CaptionDiscriminator, CaptionEncoder],
         reference: Tensor,
+        words: tuple[CaptionMeaning, CaptionMemory] | None = None,
     ) -> None:
-        """Args: reference: (256,) ascending scores of held-out real pictures with their captions."""
+        """Make one.
+
+        Args:
+            options: Of the networks.
+            image_shape: (height, width, channels).
+            networks: Trained.
+            reference: (256,) ascending scores of held-out real pictures with their captions.
+            words: The words' vectors and the captions of training, of a model that learned with them.
+        """
         self.options, self.image_shape = options, image_shape
         self.latent_size = options.networks.latent_size
         self.generator, self.discriminator, self.encoder = networks
         for module in networks:
             module.eval().requires_grad_(False)
         self._reference = reference
+        self.words = words
 
     @classmethod
     def from_task(cls, task: CaptionGanTask, modules: Mapping[str, torch.nn.Module]) -> CaptionGanGenerator:
@@ -60,7 +75,9 @@ class CaptionGanGenerator:
         assert isinstance(generator, Generator)
         assert isinstance(discriminator, CaptionDiscriminator)
         assert isinstance(encoder, CaptionEncoder)
-        made = cls(task.options, task.image_shape, (generator, discriminator, encoder), torch.zeros(_QUANTILES))
+        words = (task.meaning, task.remember(encoder)) if task.meaning else None
+        networks = (generator, discriminator, encoder)
+        made = cls(task.options, task.image_shape, networks, torch.zeros(_QUANTILES), words)
         made._reference = made._calibrated(task.held_out)
         return made
 
@@ -68,6 +85,7 @@ class CaptionGanGenerator:
     def described(self) -> Mapping[str, object]:
         """Sizes."""
         return {
+            **({"words": len(self.words[0].table.words)} if self.words else {}),
             "captions": True,
             "image_shape": self.image_shape,
             "latent_size": self.latent_size,
@@ -118,13 +136,21 @@ class CaptionGanGenerator:
         tensors = {"reference": self._reference}
         for name in ("generator", "discriminator", "encoder"):
             tensors |= {f"{name}.{key}": value for key, value in getattr(self, name).state_dict().items()}
-        config = {"options": asdict(self.options), "image_shape": self.image_shape}
-        write_model(folder, self.kind, _FORMAT, config, tensors)
+        chosen = asdict(self.options)
+        # Where the file stood is nothing to the model, which holds what it needs of it.
+        left_out = {"word_vectors"} if self.words else set(_WORD_OPTIONS)
+        config = {"options": {k: v for k, v in chosen.items() if k not in left_out}, "image_shape": self.image_shape}
+        if self.words:
+            tensors |= self.words[0].tensors() | self.words[1].tensors()
+        write_model(folder, self.kind, _WITH_WORDS if self.words else 1, config, tensors)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> CaptionGanGenerator:
         """What :meth:`save` wrote; CorruptDataError names what is missing, broken or newer."""
-        config = read_config(folder, cls.kind, _FORMAT)
+        config = read_config(folder, cls.kind, _WITH_WORDS)
+        tensors = read_tensors(folder)
+        path = folder / "model.safetensors"
+        meaning = CaptionMeaning.from_tensors(tensors, path) if config["format"] == _WITH_WORDS else None
         try:
             raw = dict(config["options"])
             networks = dict(raw.pop("networks"))
@@ -132,12 +158,11 @@ class CaptionGanGenerator:
                 networks=GanOptions(**{**networks, "channels": tuple(networks["channels"])}), **raw
             )
             height, width, channels = (int(v) for v in config["image_shape"])
-            built = build_caption_networks((height, width, channels), options)
+            built = build_caption_networks((height, width, channels), options, meaning.size if meaning else 0)
         except (KeyError, TypeError, ValueError, AigcError) as error:
             raise CorruptDataError(
                 f"{folder / 'config.json'} describes no caption GAN ({error}); train it again", reason="MODEL_CORRUPT"
             ) from error
-        tensors = read_tensors(folder)
         for name, module in zip(("generator", "discriminator", "encoder"), built, strict=True):
             fill_module(module, tensors, name, folder)
             module.to(device or "cpu")
@@ -147,15 +172,25 @@ class CaptionGanGenerator:
                 f"{folder / 'model.safetensors'} lacks the scores of real pictures; train it again",
                 reason="MODEL_CORRUPT",
             )
-        return cls(options, (height, width, channels), built, reference)
+        words = None
+        if meaning:
+            sizes = (meaning.size, options.caption_size)
+            words = (meaning, CaptionMemory.from_tensors(tensors, sizes, path))
+        return cls(options, (height, width, channels), built, reference, words)
 
     def _read(self, captions: Sequence[str]) -> Tensor:
         """(16, caption_size): vectors of up to 16 captions, the rest padding."""
         device = next(self.encoder.parameters()).device
-        pieces = _padded(pad_pieces([caption_pieces(c) for c in captions]))
+        pieces, features = read_captions(captions, self.words[0] if self.words else None)
         with torch.inference_mode():
-            vectors: Tensor = self.encoder(pieces.to(device))
-        return vectors
+            if features is None or self.words is None:
+                alone: Tensor = self.encoder(_padded(pieces).to(device))
+                return alone
+            features = _padded(features)
+            own: Tensor = self.encoder(_padded(pieces).to(device), features.to(device))
+            recalled = self.words[1].recall(features, self.options.neighbours).to(device)
+            share = self.options.recalled * (features != 0).any(dim=1, keepdim=True).to(device)
+            return F.normalize((1 - share) * own + share * recalled, dim=1)
 
     def _scores(self, shown: NDArray[np.uint8], vectors: Tensor) -> list[float]:
         """The discriminator's logits of (16, H, W, C) pictures with premultiplied colours."""

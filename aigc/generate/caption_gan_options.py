@@ -24,6 +24,13 @@ class CaptionGanOptions:
         dropped: Share of a caption's pieces hidden in training.
         dropped_rare: The same of pieces that only one picture has, since a new caption will have others: what it shares
             with known ones must be enough.
+        word_vectors: A .vec file of this machine with vectors of words, learned from more language than captions hold,
+            so that wordings that no picture had are understood; "" for none, and then the next five do not count.
+        word_limit: Words kept from the file's beginning, and with the model; those of the captions are kept always.
+        hidden: Share of captions in training of which only the words' vectors are shown, none of their pieces.
+        dropped_words: Share of a caption's words whose vectors are hidden in training.
+        neighbours: Captions of training nearest in meaning that are looked at in drawing.
+        recalled: Weight in [0, 1] of their vectors beside a caption's own.
         reach: How far every other picture is shifted and scaled for the discriminator, as a share of the side.
     """
 
@@ -37,6 +44,12 @@ class CaptionGanOptions:
     dropped: float = 0.2
     dropped_rare: float = 0.6
     reach: float = 0.12
+    word_vectors: str = ""
+    word_limit: int = 100_000
+    hidden: float = 0.2
+    dropped_words: float = 0.2
+    neighbours: int = 8
+    recalled: float = 0.8
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -47,6 +60,11 @@ class CaptionGanOptions:
             ("dropped", 0, 0.9),
             ("dropped_rare", 0, 1),
             ("reach", 0, 0.5),
+            ("word_limit", 0, 10_000_000),
+            ("hidden", 0, 1),
+            ("dropped_words", 0, 0.9),
+            ("neighbours", 1, 1000),
+            ("recalled", 0, 1),
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):

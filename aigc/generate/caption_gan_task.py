@@ -17,15 +17,23 @@ from aigc.errors import InvalidInputError
 from aigc.generate.augment import shifted
 from aigc.generate.base import ImageData
 from aigc.generate.caption_gan import CaptionGanOptions, build_caption_networks
-from aigc.generate.captions import MAX_PIECES, caption_pieces, pad_pieces
+from aigc.generate.caption_meaning import MAX_WORDS, CaptionMeaning, read_captions
+from aigc.generate.caption_memory import CaptionMemory
+from aigc.generate.caption_words import candidate_words
+from aigc.generate.captions import MAX_PIECES, CaptionEncoder, caption_pieces, pad_pieces
 from aigc.generate.diversity import diversity
 from aigc.generate.gan_losses import zero_centred_penalties
 from aigc.generate.pictures import draw_sheet, premultiplied, straight, to_pixels, to_tensor
 from aigc.generate.task import Phase, StepContext
+from aigc.generate.word_vectors import read_word_vectors
 
 __all__ = ["CaptionGanTask"]
 
 _VALIDATED = 256
+_JOINED = 0.3
+_REMEMBERED = 20_000
+# Pieces, and the features of words' vectors where there are any.
+Said = tuple[Tensor, Tensor | None]
 
 
 class CaptionGanTask:
@@ -46,9 +54,17 @@ class CaptionGanTask:
         self.options, self.train, self.held_out = options, train, held_out
         _, height, width, channels = train.pixels.shape
         self.image_shape = (height, width, channels)
-        self.generator, self.discriminator, self.encoder = build_caption_networks(self.image_shape, options)
+        self.meaning = _meaning(train, options) if options.word_vectors else None
+        feature_size = self.meaning.size if self.meaning else 0
+        self.generator, self.discriminator, self.encoder = build_caption_networks(
+            self.image_shape, options, feature_size
+        )
         self._pieces = [[caption_pieces(line) for line in c.splitlines() if line.strip()] for c in train.captions]
         seen = Counter(piece for lines in self._pieces for piece in {p for line in lines for p in line})
+        self._words = [
+            [self.meaning.words(line) for line in c.splitlines() if line.strip()] if self.meaning else []
+            for c in train.captions
+        ]
         self._rare = torch.tensor([seen.get(row, 0) < 2 for row in range(self.encoder.table.num_embeddings)])
 
     @property
@@ -66,6 +82,24 @@ class CaptionGanTask:
             "generator": Adam(self.generator.parameters(), lr=o.learning_rate, betas=betas),
         }
 
+    @torch.no_grad()
+    def remember(self, encoder: CaptionEncoder) -> CaptionMemory:
+        """The first 20,000 captions of training with the mean vector of their picture's; needs words' vectors."""
+        assert self.meaning is not None
+        features, vectors = [], []
+        device = next(encoder.parameters()).device
+        for caption in self.train.captions:
+            lines = [line for line in caption.splitlines() if line.strip()]
+            pieces, found = read_captions(lines, self.meaning)
+            assert found is not None
+            mean = encoder(pieces.to(device), found.to(device)).mean(dim=0, keepdim=True)
+            # Likeness to this is the mean of that to the caption and of that to all captions of its picture.
+            features.append(((found + found.mean(dim=0)) / 2).half())
+            vectors.append(F.normalize(mean, dim=1).cpu().half().expand(len(lines), -1))
+            if sum(len(part) for part in features) >= _REMEMBERED:
+                break
+        return CaptionMemory(torch.cat(features), torch.cat(vectors))
+
     def phases(self, context: StepContext) -> Iterator[Phase]:
         """First "discriminator", then "generator"."""
         size = self.options.networks.batch_size
@@ -73,20 +107,19 @@ class CaptionGanTask:
         self.encoder.requires_grad_(True)
         rows = context.rows(len(self.train.pixels), size)
         real = to_tensor(premultiplied(self.train.pixels[rows.numpy()])).to(context.device)
-        pieces = self._captions(rows, context, stream=10).to(context.device)
-        others = self._captions(rows, context, stream=11).to(context.device)
+        said = self._captions(rows, context, stream=10)
+        others = self._captions(rows, context, stream=11)
         z = context.normal(size, self.options.networks.latent_size)
-        yield self._discriminator_phase(context, real, pieces, others, z)
+        yield self._discriminator_phase(context, real, said, others, z)
         z = context.normal(size, self.options.networks.latent_size, stream=1)
-        yield self._generator_phase(context, real, pieces, z)
+        yield self._generator_phase(context, real, said, z)
 
-    def _discriminator_phase(
-        self, context: StepContext, real: Tensor, pieces: Tensor, others: Tensor, z: Tensor
-    ) -> Phase:
+    def _discriminator_phase(self, context: StepContext, real: Tensor, said: Said, others: Said, z: Tensor) -> Phase:
         o, networks = self.options, self.options.networks
-        captions, again = self.encoder(torch.cat([pieces, others])).chunk(2)  # (B, caption_size) each
+        both_said = [None if a is None or b is None else torch.cat([a, b]) for a, b in zip(said, others, strict=True)]
+        captions, again = self.encoder(*both_said).chunk(2)  # (B, caption_size) each
         with torch.no_grad():
-            fake = self.generator(torch.cat([z, captions], dim=1), pieces)
+            fake = self.generator(torch.cat([z, captions], dim=1), said[0])
         numbers = context.uniform(networks.batch_size, 2, 4, stream=2)
         both = torch.cat([shifted(real, numbers[:, 0], o.reach), shifted(fake, numbers[:, 1], o.reach)])
         penalised = networks.penalty > 0 and context.step % networks.penalty_every == 0
@@ -114,12 +147,12 @@ class CaptionGanTask:
             metrics["gradient_penalty"] = penalty.detach()
         return Phase("discriminator", loss, metrics)
 
-    def _generator_phase(self, context: StepContext, real: Tensor, pieces: Tensor, z: Tensor) -> Phase:
+    def _generator_phase(self, context: StepContext, real: Tensor, said: Said, z: Tensor) -> Phase:
         o, networks = self.options, self.options.networks
         self.discriminator.requires_grad_(False)
         self.encoder.requires_grad_(False)
-        captions = self.encoder(pieces)
-        fake = self.generator(torch.cat([z, captions], dim=1), pieces)
+        captions = self.encoder(*said)
+        fake = self.generator(torch.cat([z, captions], dim=1), said[0])
         numbers = context.uniform(networks.batch_size, 2, 4, stream=3)
         features, alone, places = self.discriminator(shifted(fake, numbers[:, 0], o.reach))
         on_fake = self.discriminator.judge(features, alone, captions)
@@ -165,23 +198,45 @@ class CaptionGanTask:
         device = next(generator.parameters()).device
         size = self.options.networks.latent_size
         z = torch.randn(len(captions), size, generator=torch.Generator().manual_seed(seed)).to(device)
-        pieces = pad_pieces([caption_pieces(c) for c in captions]).to(device)
+        pieces, features = read_captions(captions, self.meaning)
+        pieces = pieces.to(device)
         with torch.no_grad():
-            vectors = encoder(pieces)
+            vectors = encoder(pieces, None if features is None else features.to(device))
             return straight(to_pixels(generator(torch.cat([z, vectors], dim=1), pieces))), vectors
 
-    def _captions(self, rows: Tensor, context: StepContext, stream: int) -> Tensor:
-        """(B, 48) int64: of each picture one of its captions, sometimes two, with pieces left out."""
+    def _captions(self, rows: Tensor, context: StepContext, stream: int) -> Said:
+        """(B, 48) int64: of each picture one of its captions, sometimes two, with pieces left out.
+
+        With words' vectors also (B, feature_size) float32 of the same captions with words left out.
+        """
         size = self.options.networks.batch_size
         numbers = context.cut(torch.rand(size, 3, generator=context.generator(stream))).tolist()
-        chosen = []
+        chosen, words = [], []
         for row, (first, second, joined) in zip(rows.tolist(), numbers, strict=True):
             lines = self._pieces[row]
-            pieces = list(lines[int(first * len(lines))])
-            if joined < 0.3:
-                pieces += lines[int(second * len(lines))]
-            chosen.append(pieces)
+            taken = [int(first * len(lines)), *([int(second * len(lines))] if joined < _JOINED else [])]
+            chosen.append([piece for i in taken for piece in lines[i]])
+            words.append([word for i in taken for word in self._words[row][i]] if self.meaning else [])
         padded = pad_pieces([list(dict.fromkeys(p))[:MAX_PIECES] for p in chosen])
         dropped = context.cut(torch.rand(size, padded.shape[1], generator=context.generator(stream + 2)))
         share = torch.where(self._rare[padded], self.options.dropped_rare, self.options.dropped)
-        return torch.where(dropped < share, 0, padded)
+        padded = torch.where(dropped < share, 0, padded).to(context.device)
+        if self.meaning is None:
+            return padded, None
+        hidden = context.uniform(size, stream=stream + 4) < self.options.hidden
+        kept = context.cut(torch.rand(size, MAX_WORDS, generator=context.generator(stream + 6)))
+        shown = [
+            [
+                word
+                for word, number in zip(dict.fromkeys(row), numbers, strict=False)
+                if number >= self.options.dropped_words
+            ]
+            for row, numbers in zip(words, kept.tolist(), strict=True)
+        ]
+        return torch.where(hidden[:, None], 0, padded), self.meaning.features(shown).to(context.device)
+
+
+def _meaning(train: ImageData, options: CaptionGanOptions) -> CaptionMeaning:
+    lines = [line for caption in train.captions for line in caption.splitlines() if line.strip()]
+    needed = {word for line in lines for word in candidate_words(line)}
+    return CaptionMeaning.fitted(read_word_vectors(Path(options.word_vectors), options.word_limit, needed), lines)

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-__all__ = ["MAX_PIECES", "CaptionEncoder", "caption_pieces", "pad_pieces"]
+__all__ = ["BUCKETS", "MAX_PIECES", "CaptionEncoder", "caption_pieces", "pad_pieces"]
 
 MAX_PIECES = 48
-_BUCKETS = 1 << 14
+BUCKETS = 1 << 14
 _WIDTH = 192
 _WORDS = re.compile(r"[^\W\d_一-鿿]+|\d+|[一-鿿]+|[^\w\s,，、。.;；·]")
 
@@ -36,7 +36,7 @@ def caption_pieces(caption: str, seed: int = 0) -> list[int]:
             ends = f"^{word}$"
             found = [f"w{word}", *(ends[i : i + 3] for i in range(len(ends) - 2))]
         pieces |= dict.fromkeys(found)
-    rows = [zlib.crc32(piece.encode(), seed) % (_BUCKETS - 1) + 1 for piece in pieces]
+    rows = [zlib.crc32(piece.encode(), seed) % (BUCKETS - 1) + 1 for piece in pieces]
     return list(dict.fromkeys(rows))[:MAX_PIECES]
 
 
@@ -58,20 +58,29 @@ class CaptionEncoder(nn.Module):
     def __init__(self, size: int) -> None:
         """Args: size: of the vector."""
         super().__init__()
-        self.table = nn.Embedding(_BUCKETS, _WIDTH, padding_idx=0)
-        self.weigh = nn.Embedding(_BUCKETS, 1, padding_idx=0)
+        self.table = nn.Embedding(BUCKETS, _WIDTH, padding_idx=0)
+        self.weigh = nn.Embedding(BUCKETS, 1, padding_idx=0)
         # Near nothing: a piece that training never saw then says next to nothing, instead of something at random.
         nn.init.normal_(self.table.weight, std=0.005)
         nn.init.zeros_(self.weigh.weight)
         self.first = nn.Linear(_WIDTH, 2 * size)
         self.last = nn.Linear(2 * size, size)
 
-    def forward(self, pieces: Tensor) -> Tensor:
-        """(B, size) float32 of (B, T) int64; a caption without pieces is looked at as one unknown piece."""
+    def forward(self, pieces: Tensor, features: Tensor | None = None) -> Tensor:
+        """(B, size) float32 of (B, T) int64; ``features`` are for encoders that read more than pieces."""
+        del features
+        return self.read(self.mixed(pieces))
+
+    def mixed(self, pieces: Tensor) -> Tensor:
+        """(B, 192) of (B, T) int64; a caption without pieces is looked at as one unknown piece."""
         there = (pieces > 0).float()  # (B, T)
         there[:, 0] = 1
         weights = (self.weigh(pieces)[..., 0].float() + there.log()).softmax(dim=1)  # (B, T)
-        x = (self.table(pieces) * weights[..., None]).sum(dim=1)  # (B, 192)
+        mixed: Tensor = (self.table(pieces) * weights[..., None]).sum(dim=1)
+        return mixed
+
+    def read(self, x: Tensor) -> Tensor:
+        """(B, size) float32 of length 1, of (B, 192)."""
         # The mean of many pieces is shorter than one piece: only its direction says something.
         x = F.normalize(x.float(), dim=1) * _WIDTH**0.5
         x = self.last(F.gelu(self.first(x)))

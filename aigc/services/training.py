@@ -25,7 +25,7 @@ from aigc.store.paging import next_token, token_start
 from aigc.training.data_source import DataChoice
 from aigc.training.job import Job
 from aigc.training.job_folder import JobFolder
-from aigc.training.recipe import Recipe, all_recipes
+from aigc.training.recipe import LOCAL_OPTIONS, Recipe, all_recipes
 from aigc.training.run_spec import RunSpec
 
 __all__ = ["ENDING", "JobPage", "Training", "TrainingRequest"]
@@ -154,6 +154,12 @@ class Training:
         """
         if len(request.request_id) > _REQUEST_ID:
             raise InvalidInputError(f"request_id has more than {_REQUEST_ID} characters", field="request_id")
+        for name in LOCAL_OPTIONS:
+            if request.options.get(name):
+                raise InvalidInputError(
+                    f"{name} names a file, and no path comes from a request; train with `aigc generator train` there",
+                    field=f"options[{name}]",
+                )
         spec = RunSpec.checked(
             request.kind,
             request.model,

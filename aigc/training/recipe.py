@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "LOCAL_OPTIONS",
     "Recipe",
     "RunOptions",
     "all_recipes",
@@ -39,6 +40,8 @@ KINDS = {
     "audio-vae": "aigc.training.recipes.audio_vae:AudioVaeRecipe",
     "gpt": "aigc.training.recipes.gpt:GptRecipe",
 }
+# Options that name a file of this machine: for whoever works on it, never for a request.
+LOCAL_OPTIONS = ("caption.word_vectors",)
 _PRESET = "preset"
 # One seed for the whole run; the classes' own fields of that name are set from it.
 _SEED = "seed"

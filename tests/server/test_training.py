@@ -28,6 +28,9 @@ async def test_a_wrong_request_names_the_field_and_the_nearest_option(client: Cl
     got = await failure(stub.StartTraining(pb.StartTrainingRequest(kind="gan", model="m", options={"gan.los": "x"})))
     assert (got.code, got.field) == (grpc.StatusCode.INVALID_ARGUMENT, "options[gan.los]")
     assert "did you mean gan.loss?" in got.message
+    local = {"caption.word_vectors": "words.vec"}
+    got = await failure(stub.StartTraining(pb.StartTrainingRequest(kind="caption-gan", model="m", options=local)))
+    assert (got.code, got.field) == (grpc.StatusCode.INVALID_ARGUMENT, "options[caption.word_vectors]")
     got = await failure(stub.StartTraining(pb.StartTrainingRequest(kind="gann", model="m")))
     assert (got.field, got.reason) == ("kind", "UNKNOWN_RECIPE")
     got = await failure(stub.StartTraining(pb.StartTrainingRequest(kind="gan", model="A")))

@@ -134,6 +134,21 @@ def test_every_kind_goes_on_to_the_weights_of_the_uninterrupted_run(home: Path, 
     assert same(weights(home, whole.made), weights(home, parts.made))
 
 
+def test_a_run_with_word_vectors_goes_on_alike_and_its_model_needs_the_file_no_longer(home: Path) -> None:
+    path = home / "words.vec"
+    path.write_text("3 2\ndot 1 0\n点 1 0.1\nround 0 1\n", encoding="utf-8")
+    options = {**SMALL["caption-gan"], "trainer.steps": "5", "caption.word_vectors": str(path)}
+    spec = RunSpec.checked("caption-gan", "whole", options, DataChoice(), ModelRepository(home / "models"))
+    whole, _ = run_in(home, "whole", spec)
+    spec = RunSpec.checked("caption-gan", "parts", options, DataChoice(), ModelRepository(home / "models"))
+    assert run_in(home, "parts", spec, stop=after(1))[0].stopped
+    parts, _ = run_in(home, "parts", spec)
+    path.unlink()
+    kept = weights(home, parts.made)
+    assert same(weights(home, whole.made), kept)
+    assert kept["words.vectors"].shape == (3, 2)
+
+
 def test_a_finished_run_trains_no_more_and_makes_no_second_version(home: Path) -> None:
     run, _ = run_in(home, "run")
     again, events = run_in(home, "run")
