@@ -17,7 +17,7 @@ constexpr std::size_t kDeltaCandidates = 256;
 // Neighbours that a new item comes with, at most.
 constexpr std::size_t kDeltaNeighbours = 50;
 
-void offer(const Request& request, TopK& best, std::uint32_t row, float score) {
+void offer(const Request& request, TopKBuffer& best, std::uint32_t row, float score) {
   if (!(score > 0.0f) || !(score < std::numeric_limits<float>::infinity())) return;
   if (score >= best.threshold() && request.passes(row)) best.push(score, row);
 }
@@ -120,7 +120,7 @@ void user_user(const Request& request, Scratch& scratch) {
   });
 }
 
-void popular(const Request& request, const Source& source, TopK& best) {
+void popular(const Request& request, const Source& source, TopKBuffer& best) {
   const Snapshot& base = request.state.base();
   std::size_t taken = 0;
   for (std::size_t i = 0; i < base.n_items && taken < source.limit; ++i) {
@@ -139,7 +139,7 @@ float freshness(const Request& request, std::int64_t created_ms) {
   return static_cast<float>(1.0 / (1.0 + age / request.plan.fresh_half_life_days));
 }
 
-void fresh(const Request& request, const Source& source, TopK& best) {
+void fresh(const Request& request, const Source& source, TopKBuffer& best) {
   const State& state = request.state;
   const Snapshot& base = state.base();
   std::size_t taken = 0;
@@ -156,7 +156,7 @@ void fresh(const Request& request, const Source& source, TopK& best) {
 }
 
 // Declared interests: items of those categories, the well-liked first, each by its best interest.
-void interests(const Request& request, const Source& source, TopK& best) {
+void interests(const Request& request, const Source& source, TopKBuffer& best) {
   const auto& declared = request.user.preferences.interests;
   if (declared.empty() || !request.query.personalised ||
       !request.user.preferences.allow_personalisation)
@@ -188,7 +188,7 @@ void interests(const Request& request, const Source& source, TopK& best) {
     if (entry.row >= base.n_items) consider(entry.row, 0.0f);
 }
 
-void by_vector(const Request& request, TopK& best) {
+void by_vector(const Request& request, TopKBuffer& best) {
   const State& state = request.state;
   const auto& rows = request.query.vector_rows;
   const bool scan = !request.delta->empty() && !request.vector().empty();

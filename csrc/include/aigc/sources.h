@@ -18,7 +18,7 @@ struct SimilarUser {
 struct Scratch {
   Accumulator items;
   Accumulator users;
-  TopK best;
+  TopKBuffer best;
   std::vector<SimilarUser> neighbours;
   bool neighbours_made = false;
 };

@@ -14,10 +14,14 @@ struct Scored {
   std::uint32_t row;
 };
 
-// True when a stands before b in an answer.
-inline bool better(const Scored& a, const Scored& b) {
-  return a.score > b.score || (a.score == b.score && a.row < b.row);
-}
+// True when a stands before b in an answer. An object, not a function: sorts and heaps then compare
+// without a call.
+struct Better {
+  bool operator()(const Scored& a, const Scored& b) const {
+    return a.score > b.score || (a.score == b.score && a.row < b.row);
+  }
+};
+inline constexpr Better better{};
 
 // A heap with the worst on top. The caller keeps the storage, so that many can share one block.
 class TopK {
@@ -59,11 +63,20 @@ class TopK {
   std::vector<Scored> entries_;
 };
 
-// The k best of many that come in order of their rows. A candidate is appended, and only when three
-// times k wait are the k best of them kept: a few instructions each, where a heap takes a walk.
+// The k best of many with scores above 0. A candidate is appended, and only when three times k wait
+// are the k best of them kept: a few instructions each, where a heap takes a walk.
 class TopKBuffer {
  public:
   explicit TopKBuffer(std::size_t k = 0) : k_(k) {}
+
+  void reset(std::size_t k) {
+    k_ = k;
+    floor_ = 0.0f;
+    entries_.clear();
+  }
+
+  // A score below this cannot enter, nor one equal to it of a row higher than all before.
+  float threshold() const { return floor_; }
 
   // Give what a later candidate must exceed: 0 until k are known.
   float push(float score, std::uint32_t row) {
