@@ -221,8 +221,9 @@ class Creator:
             served = self._compared.assign(arm, left[arm], f"{call}/{made}", recipe.model_references)
             served, batch = self._make(makers, served, wanted, adventure, rng)
             if not batch:
-                # The profile has nothing to tell this model.
                 del left[arm]
+                stage = f"nothing in the profile says anything to {arm.model} by {arm.condition}"
+                yield CreationStep(progress=CreationProgress(made, admitted, refused, order.n, stage))
                 continue
             made += len(batch)
             good: list[Batch] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aigc.entities import Event
+from aigc.entities import Event, Item
 from aigc.errors import ConflictError
 from aigc.services.creation_steps import CreationOrder
 from aigc.services.platform import Platform
@@ -51,3 +51,15 @@ def test_a_call_that_is_dropped_lets_the_next_one_in(platform: Platform) -> None
     next(dropped)
     dropped.close()  # type: ignore[attr-defined]
     assert [s.item for s in platform.creator.generate_for(CreationOrder("ann", 1)) if s.item]
+
+
+def test_a_profile_that_no_model_understands_is_told_so(platform: Platform) -> None:
+    platform.catalog.upsert([Item("song", title="a song", categories=("songs",))])
+    now = int(time.time() * 1000)
+    platform.behaviour.record(
+        [Event(f"eve-{kind}", "eve", "song", kind, now) for kind in ("click", "like", "purchase")]
+    )
+    steps = list(platform.creator.generate_for(CreationOrder("eve", 1, force=True)))
+    stages = [step.progress.stage for step in steps if step.progress is not None]
+    assert stages[-1] == "nothing in the profile says anything to strokes@1 by class"
+    assert not [step for step in steps if step.item is not None]
