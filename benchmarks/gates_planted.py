@@ -35,6 +35,7 @@ from aigc.entities import Item, ItemContent
 from aigc.generate.gan_generator import GanGenerator
 from aigc.prepare.picture import encode_png
 from aigc.recommend.creation_recipe import CreationRecipe
+from aigc.services.creation_gates import CreationGates
 from aigc_server.app import open_platform
 from aigc_server.settings import Settings
 
@@ -276,7 +277,7 @@ def main() -> None:
         for items in (known_digits, known_emoji, known_texts):
             for at in range(0, len(items), 500):
                 platform.catalog.upsert(items[at : at + 500])
-        gates = platform.creator._gates(RECIPE)
+        gates = CreationGates(platform.store).of(RECIPE)
         print(f"{time.perf_counter() - began:.0f} s to read {len(known_digits) + len(known_emoji)} pictures and texts")
         train, test = mnist()
         talk = [t for t in new_texts if t.categories == ("talk",) and len(t.text) > 12]

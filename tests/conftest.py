@@ -36,3 +36,14 @@ def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> str:
     """An empty database of this test's own."""
     digest = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
     return new_database(postgres_server, f"t{digest}")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small networks compute faster on one thread than on several, and always the same."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

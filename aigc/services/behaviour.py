@@ -58,8 +58,8 @@ class Behaviour:
         cleaning = pipeline or event_pipeline(self._prepare)
         latest = time.time() * 1000 + _SKEW_MS
         events = cleaning.apply(events) if checked else self._cleaned(events, cleaning, latest)
-        if pipeline is None and cleaning.changed:
-            _log.info("prepared %d events: %s", len(events), "; ".join(cleaning.lines()))
+        if pipeline is None:
+            _tell(cleaning, len(events))
         return self._write(events)
 
     def _cleaned(self, events: Sequence[Event], cleaning: EventPipeline, latest: float) -> Sequence[Event]:
@@ -102,8 +102,7 @@ class Behaviour:
                 continue
             passed.append((future, len(cleaned)))
             together += cleaned
-        if cleaning.changed:
-            _log.info("prepared %d events: %s", len(together), "; ".join(cleaning.lines()))
+        _tell(cleaning, len(together))
 
         def settle(done: Future[list[bool]]) -> None:
             error = done.exception()
@@ -136,3 +135,8 @@ class Behaviour:
         if event.recommendation_id:
             limits.check_id(event.recommendation_id, f"{path}.recommendation_id")
         limits.check_text(event.text, f"{path}.text")
+
+
+def _tell(cleaning: EventPipeline, n: int) -> None:
+    if cleaning.changed:
+        _log.info("prepared %d events: %s", n, "; ".join(cleaning.lines()))

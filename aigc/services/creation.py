@@ -16,14 +16,7 @@ from aigc.creation.bandit.generation_arm import GenerationArm
 from aigc.creation.candidate_ranking import places_by_category, rank_candidates
 from aigc.creation.condition import category_shares
 from aigc.creation.decision import Decision, decide
-from aigc.creation.gates.blocked import BlockedGate
-from aigc.creation.gates.claims import ClaimsGate
-from aigc.creation.gates.gate import Gate, Gates, Verdict
-from aigc.creation.gates.persons import PersonsGate
-from aigc.creation.gates.quality import QualityGate
-from aigc.creation.gates.readable import ReadableGate
-from aigc.creation.gates.repetition import RepetitionGate
-from aigc.creation.known_content import KnownContent
+from aigc.creation.gates.gate import Gates, Verdict
 from aigc.creation.label import LABEL_ATTRIBUTE, explicit_label, implicit_label, label_file
 from aigc.creation.studio import PictureOrder, Studio
 from aigc.entities import Creation, CreationState, Item, ItemContent, Profile
@@ -34,6 +27,7 @@ from aigc.recommend.live import Live
 from aigc.recommend.strategy_book import StrategyBook
 from aigc.services.catalog import Catalog
 from aigc.services.compared_work import ComparedWork
+from aigc.services.creation_gates import CreationGates
 from aigc.services.creation_makers import Batch, Makers, arms_of
 from aigc.services.creation_records import CreationRecords
 from aigc.services.creation_steps import CreationOrder, CreationProgress, CreationStep
@@ -82,7 +76,7 @@ class Creator:
         self._records = records
         self._compared = compared
         self._provider = provider
-        self._known: dict[tuple[float, float], KnownContent] = {}
+        self._gates = CreationGates(store)
         self._lock = threading.Lock()
         self._users: set[str] = set()
         self.studio: Studio | None = None
@@ -200,7 +194,7 @@ class Creator:
         gone: Gone,
     ) -> Iterator[CreationStep]:
         yield CreationStep(progress=CreationProgress(0, 0, 0, order.n, "reading the catalogue"))
-        gates = self._gates(recipe)
+        gates = self._gates.of(recipe)
         serving = self._live.serving
         tastes = taste_vectors(profile, serving)
         liked = category_shares(profile)
@@ -253,7 +247,7 @@ class Creator:
         if not found:
             raise NotFoundError(
                 f"generate.describe_with is {recipe.describe_with!r}, and no text model has that name; "
-                "`aigc generator models` lists them",
+                "`aigc generator list` shows them",
                 reason="MODEL_NOT_FOUND",
             )
         return Words(studio, found[0][1], gates, tastes, self._live.serving.encode)
@@ -344,28 +338,6 @@ class Creator:
             source_item_ids=one.condition.sources,
             quality=one.made.quality,
         )
-
-    def _gates(self, recipe: CreationRecipe) -> Gates:
-        key = (recipe.duplicate_distance, recipe.most_copied)
-        with self._lock:
-            known = self._known.get(key)
-            if known is None:
-                known = self._known[key] = KnownContent(
-                    self._store, distance=recipe.duplicate_distance, most_copied=recipe.most_copied
-                )
-        known.refresh()
-        gates: list[Gate] = [
-            BlockedGate(recipe.terms, recipe.patterns),
-            ReadableGate(),
-            PersonsGate(),
-            RepetitionGate(),
-            QualityGate(recipe.least_quality),
-            known.pictures,
-            known.texts,
-        ]
-        if recipe.unsupported_claims != "allow":
-            gates.append(ClaimsGate(refuse=recipe.unsupported_claims == "refuse", exempt=recipe.fiction_names))
-        return Gates(gates)
 
     def _needed_studio(self) -> Studio:
         if self.studio is None:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from aigc.errors import CorruptDataError, InvalidInputError
 from aigc.generate.audio_vae import AudioVaeGenerator, AudioVaeOptions, AudioVaeTask
@@ -20,12 +18,7 @@ from aigc.generate.vae_options import VaeOptions
 MEL = MelOptions(rate=4000, window=128, hop=64, bands=16, frames=16, iterations=20)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tone(hz: float, rate: int, seconds: float = 0.2) -> np.ndarray:

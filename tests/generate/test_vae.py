@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,14 +23,7 @@ from aigc.generate.vae_generator import VaeGenerator
 from aigc.generate.vae_options import VaeOptions
 from aigc.generate.vae_task import VaeTask, binarised, importance_weighted_loss, normal_divergence, visible
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def strokes(n: int, seed: int, channels: int = 1) -> ImageData:

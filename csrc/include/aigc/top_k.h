@@ -78,7 +78,7 @@ class TopKBuffer {
   // A score below this cannot enter, nor one equal to it of a row higher than all before.
   float threshold() const { return floor_; }
 
-  // Give what a later candidate must exceed: 0 until k are known.
+  // Give the threshold from then on: 0 until k are known.
   float push(float score, std::uint32_t row) {
     entries_.push_back({score, row});
     if (entries_.size() >= 3 * k_) keep_best();

@@ -1,24 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import torch
 
 from aigc.errors import InvalidInputError
 from aigc.evaluate.generation.matcher import CaptionMatcher, CaptionMatcherTask
 from aigc.generate.base import ImageData
 from aigc.generate.task import StepContext
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def boards(n: int, seed: int) -> ImageData:

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from aigc.errors import CorruptDataError, InvalidInputError
 from aigc.evaluate.generation.classes import class_balance, label_accuracy
@@ -20,14 +18,7 @@ from aigc.evaluate.generation.stacked import count_modes, stack
 from aigc.generate.base import ImageData
 from aigc.generate.task import StepContext
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for a second thread than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def bars(n: int, seed: int, side: int = 20) -> ImageData:
