@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -267,3 +268,27 @@ async def test_a_text_model_that_is_not_there_is_named(client: CreationClient) -
     failed = await failure(client.generate(user_id="described", strategy="mute"))
     assert failed.reason == "MODEL_NOT_FOUND"
     assert "generate.describe_with is 'nobody'" in failed.message
+
+
+async def test_a_caller_who_leaves_lets_the_next_call_for_the_same_user_in(client: CreationClient) -> None:
+    message = pb.GenerateForUserRequest(user_id="leaver", n=2, force=True)
+    for _ in range(5):
+        left = client.creations.GenerateForUser(message, timeout=PATIENCE_S)
+        assert (await left.read()).HasField("decision")
+        left.cancel()
+
+    async def again() -> str:
+        async for step in client.creations.GenerateForUser(message, timeout=PATIENCE_S):
+            assert step.HasField("decision")
+            return "in"
+        return ""
+
+    async with asyncio.timeout(PATIENCE_S):
+        # What was in work when the caller left is finished first.
+        while True:
+            try:
+                assert await again() == "in"
+                return
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+                assert "already" in (error.details() or "")
