@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import compress
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects import postgresql
 
 from aigc.entities import Event
@@ -35,7 +35,7 @@ def insert_events(connection: Connection, entries: Sequence[Event]) -> tuple[lis
     if not on_sqlite:
         # Other processes may write: numbers rise in the order of the commits.
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    first = (connection.scalar(select(func.max(events.c.seq))) or 0) + 1
+    first = (connection.exec_driver_sql("SELECT max(seq) FROM events").scalar() or 0) + 1
     seqs = range(first, first + len(entries))
     values = [
         (seq, e.id, e.user_id, e.item_id, e.type, e.time_ms, e.value, e.recommendation_id, e.text)

@@ -57,7 +57,6 @@ std::string_view HotCall::request() const {
 
 void HotCall::begin() {
   const Limits& limits = server_.options_.limits;
-  Waiting<HotCall>* queue = &server_.native_;
   switch (method_) {
     case Method::kHealthCheck:
       answer_health();
@@ -67,8 +66,8 @@ void HotCall::begin() {
         forward();
         return;
       }
-      queue = &server_.events_;
-      break;
+      if (!server_.recording_.put(this)) refuse();
+      return;
     default: {
       routes_ = server_.routes();
       bool plain = false;
@@ -94,9 +93,12 @@ void HotCall::begin() {
       }
     }
   }
-  if (!queue->put(this))
-    fail(grpc::StatusCode::RESOURCE_EXHAUSTED, server_.options_.busy_message,
-         server_.options_.busy_details, "SERVER_BUSY");
+  if (!server_.native_.put(this)) refuse();
+}
+
+void HotCall::refuse() {
+  fail(grpc::StatusCode::RESOURCE_EXHAUSTED, server_.options_.busy_message,
+       server_.options_.busy_details, "SERVER_BUSY");
 }
 
 void HotCall::work() {

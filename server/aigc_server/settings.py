@@ -77,13 +77,14 @@ class IngressSettings:
         mode: ``auto`` uses it where it was built, ``on`` insists on it, ``off`` does without.
         threads: That answer recommendations; 0 for one a core.
         recommend: The queue in front of these threads.
-        events: RecordEvents calls that are handed to the store together.
+        events: RecordEvents calls that are handed to the store together. Who is alone does not wait; callers who come
+            back wait for each other, so that they share a commit, ``delay_us`` at most after the last was answered.
     """
 
     mode: str = "auto"
     threads: int = 0
     recommend: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=1))
-    events: BatchingSettings = field(default_factory=BatchingSettings)
+    events: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=256, delay_us=2000))
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from aigc import entities
 from aigc.v1 import event_pb2
 from aigc_server.converters.times import from_ms, to_ms
 
-__all__ = ["event_from_proto", "event_to_proto"]
+__all__ = ["event_from_proto", "event_to_proto", "events_from_proto"]
 
 
 def event_from_proto(proto: event_pb2.Event, path: str) -> entities.Event:
@@ -24,6 +25,11 @@ def event_from_proto(proto: event_pb2.Event, path: str) -> entities.Event:
         recommendation_id=proto.recommendation_id,
         text=proto.text,
     )
+
+
+def events_from_proto(protos: Iterable[event_pb2.Event]) -> list[entities.Event]:
+    """The ``events`` of a request."""
+    return [event_from_proto(proto, f"events[{i}]") for i, proto in enumerate(protos)]
 
 
 def event_to_proto(event: entities.Event) -> event_pb2.Event:
