@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -39,6 +40,11 @@ async def _serve(platform: Platform, settings: Settings, home: Path, ready: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     await app.start()
+    # What is there by now stays: it is not to be looked through again for garbage. Events come and go by the thousand,
+    # and hold no cycles.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     note = home / "server.json"
     host = app.settings.listen.rpartition(":")[0]
     note.write_text(json.dumps({"pid": os.getpid(), "address": f"{host}:{app.port}"}) + "\n", encoding="utf-8")
