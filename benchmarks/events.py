@@ -218,11 +218,11 @@ def main() -> None:
             subprocess.run([*aigc, "train", "--home", str(trained)], check=True)
         runs = Runs(folder, trained)
         os.sched_setaffinity(0, {1})
-        thousands = 2 * options.batches if {"batched", "streamed"} & set(parts) else 60
+        thousands = 2 * options.batches if {"batched", "streamed"} & set(parts) else 100
         events = made_events(1000 * thousands)
         requests = [recording.RecordEventsRequest(events=events[i : i + 1000]) for i in range(0, len(events), 1000)]
         many = write_requests(folder / "many", requests)
-        single = [recording.RecordEventsRequest(events=[e]) for e in events[:60_000]]
+        single = [recording.RecordEventsRequest(events=[e]) for e in events[:100_000]]
         one = write_requests(folder / "one", single)
         if "peer" in parts:
             os.sched_setaffinity(0, {0})
