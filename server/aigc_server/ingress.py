@@ -27,6 +27,7 @@ from aigc.recommend.strategy import Strategy
 from aigc.services.platform import Platform
 from aigc.store.base import LoggedRecommendation
 from aigc.v1 import event_service_pb2, recommendation_service_pb2
+from aigc_server.connections import connection_options
 from aigc_server.converters.event import event_from_proto
 from aigc_server.credentials import pem_files
 from aigc_server.errors import port_in_use, rich_status
@@ -264,6 +265,7 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "certificate": files.certificate,
         "authority": files.authority,
         "max_message_bytes": server.max_message_bytes,
+        "connection": connection_options(server),
         "threads": server.ingress.threads or len(os.sched_getaffinity(0)),
         "limit_n": limits.n,
         "limit_batch": limits.batch,
