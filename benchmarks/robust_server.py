@@ -90,7 +90,7 @@ class Served:
             )
         deadline = time.monotonic() + 120
         while not (note.exists() and note.read_text().endswith("\n")):
-            assert self.process.poll() is None, self.log.read_text()[-4000:]
+            assert self.process.poll() is None, self.said()[-4000:]
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
         self.address = json.loads(note.read_text())["address"]
@@ -104,6 +104,10 @@ class Served:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.end()
+
+    def said(self) -> str:
+        """Its log."""
+        return self.log.read_text(errors="replace")
 
     def usage(self) -> Usage:
         return usage(self.pid)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from aigc.entities import Event
 from aigc.errors import AigcError, ResourceExhaustedError
@@ -30,7 +31,7 @@ from aigc.v1 import event_service_pb2, recommendation_service_pb2
 from aigc_server.connections import connection_options
 from aigc_server.converters.event import event_from_proto
 from aigc_server.credentials import pem_files
-from aigc_server.errors import port_in_use, rich_status
+from aigc_server.errors import malformed_request, port_in_use, rich_status
 from aigc_server.metrics import Metrics
 from aigc_server.settings import BatchingSettings, Settings
 
@@ -152,6 +153,8 @@ class Ingress:
                 events = event_service_pb2.RecordEventsRequest.FromString(request).events
                 entries.append([event_from_proto(event, f"events[{i}]") for i, event in enumerate(events)])
                 numbers.append(number)
+            except DecodeError:
+                self._fail(number, malformed_request())
             except Exception as error:
                 self._fail(number, error)
         try:
