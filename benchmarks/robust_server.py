@@ -36,7 +36,9 @@ class Usage:
 def usage(pid: int) -> Usage:
     """Of one process, now."""
     status = dict(
-        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(("Rss", "VmRSS", "Thr"))
+        line.split(":", 1)
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith(("Rss", "VmRSS", "Thr"))
     )
     megabytes = {k: int(v.split()[0]) / 1024 for k, v in status.items() if k != "Threads"}
     fds = len(os.listdir(f"/proc/{pid}/fd"))
@@ -66,7 +68,9 @@ class Served:
         if sanitized is not None:
             command = [sys.executable, str(HERE.parent / "tools" / "sanitized_ingress.py"), str(sanitized), "aigc"]
             libraries = [
-                subprocess.run(["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+                subprocess.run(
+                    ["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True
+                ).stdout.strip()
                 for name in ("libasan.so", "libstdc++.so")
             ]
             # abort_on_error: a finding is a crash that the one who waits for the process sees.

@@ -213,14 +213,24 @@ def main() -> int:
                 drains.append(over - watcher.closed)
                 ends.append(over - told)
                 if status != 0 or watcher.watch_ended != "OK":
-                    print(f"  round {number}: exit status {status}, Watch ended {watcher.watch_ended}; {server.said()[-500:]}")
+                    print(
+                        f"  round {number}: exit status {status}, Watch ended {watcher.watch_ended}; {server.said()[-500:]}"
+                    )
                     failed += status != 0
-    print(f"{options.front}: {options.rounds} ends; calls {totals['OK']:,} OK, {totals['sent again']} refused and sent again")
+    print(
+        f"{options.front}: {options.rounds} ends; calls {totals['OK']:,} OK, {totals['sent again']} refused and sent again"
+    )
     print(f"failed although accepted: {failed} (goal 0); acknowledged and lost: {lost} (goal 0)")
     for label, values in (("Check", check_lead), ("Watch", watch_lead)):
-        print(f"{label} said NOT_SERVING before the port closed: {min(values) * 1e3:.0f} ms at least, median {statistics.median(values) * 1e3:.0f}")
-    print(f"from the port's close to the end: median {statistics.median(drains):.2f} s, most {max(drains):.2f}; ", end="")
-    print(f"from SIGTERM to the end: most {max(ends):.2f} s (grace {GRACE_S:g}); wall {time.perf_counter() - started:.0f} s")
+        print(
+            f"{label} said NOT_SERVING before the port closed: {min(values) * 1e3:.0f} ms at least, median {statistics.median(values) * 1e3:.0f}"
+        )
+    print(
+        f"from the port's close to the end: median {statistics.median(drains):.2f} s, most {max(drains):.2f}; ", end=""
+    )
+    print(
+        f"from SIGTERM to the end: most {max(ends):.2f} s (grace {GRACE_S:g}); wall {time.perf_counter() - started:.0f} s"
+    )
     return int(bool(failed or lost or min(check_lead) <= 0 or min(watch_lead) <= 0 or max(ends) > GRACE_S))
 
 

@@ -54,7 +54,9 @@ class Load:
         self._threads: list[threading.Thread] = []
         self._numbers = iter(range(10**12))
 
-    def start(self, name: str, rate: float, prepare: Callable[[grpc.Channel, random.Random], Callable[[], object]]) -> None:
+    def start(
+        self, name: str, rate: float, prepare: Callable[[grpc.Channel, random.Random], Callable[[], object]]
+    ) -> None:
         """One thread with a channel of its own that calls ``rate`` times a second."""
         rng = random.Random(self._rng.random())
 
@@ -97,12 +99,15 @@ def start_all(load: Load, scale: float) -> None:
 
     def recommending(channel: grpc.Channel, rng: random.Random) -> Callable[[], object]:
         stub = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
-        return lambda: stub.Recommend(pb.RecommendRequest(user_id=user(rng), n=20, explain=rng.random() < 0.1), timeout=20)
+        return lambda: stub.Recommend(
+            pb.RecommendRequest(user_id=user(rng), n=20, explain=rng.random() < 0.1), timeout=20
+        )
 
     def batching(channel: grpc.Channel, rng: random.Random) -> Callable[[], object]:
         stub = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
         return lambda: stub.BatchRecommend(
-            pb.BatchRecommendRequest(requests=[pb.RecommendRequest(user_id=user(rng), n=20) for _ in range(64)]), timeout=20
+            pb.BatchRecommendRequest(requests=[pb.RecommendRequest(user_id=user(rng), n=20) for _ in range(64)]),
+            timeout=20,
         )
 
     def similar(channel: grpc.Channel, rng: random.Random) -> Callable[[], object]:
@@ -112,7 +117,9 @@ def start_all(load: Load, scale: float) -> None:
     def event(rng: random.Random) -> event_pb2.Event:
         # The same thousands of ids again: what is stored, and each user's history, stays as large as it is.
         number = rng.randrange(20_000)
-        return event_pb2.Event(id=f"soak-{number}", user_id=str(number % USERS + 1), item_id=str(number % 29 + 1), type="view")
+        return event_pb2.Event(
+            id=f"soak-{number}", user_id=str(number % USERS + 1), item_id=str(number % 29 + 1), type="view"
+        )
 
     def recording(channel: grpc.Channel, rng: random.Random) -> Callable[[], object]:
         stub = event_service_pb2_grpc.EventServiceStub(channel)

@@ -19,6 +19,9 @@ def connection_options(settings: ServerSettings) -> dict[str, int]:
         "grpc.keepalive_time_ms": 60_000,
         "grpc.keepalive_timeout_ms": 20_000,
         "grpc.keepalive_permit_without_calls": 1,
+        # Admission refuses with words; gRPC, from a thousand calls that wait to be begun, by a bare CANCELLED.
+        "grpc.server.max_pending_requests": 1_000_000,
+        "grpc.server.max_pending_requests_hard_limit": 1_000_000,
         # What callers may do: one ping in ten seconds, calls or none.
         "grpc.http2.min_ping_interval_without_data_ms": 10_000,
     }

@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 """Clients that vanish in the middle of a call, speak nonsense, read slowly or send slowly: raw HTTP/2 over sockets.
 
 python -m tests.faults.hostile HOST:PORT [--clients 10000]
@@ -59,7 +60,7 @@ def settings(**values: int) -> bytes:
 
 def _requests() -> list[tuple[str, bytes]]:
     users = [pb.RecommendRequest(user_id=str(u), n=20) for u in range(1, 65)]
-    views = [event_pb2.Event(user_id="1", item_id="1", type="view") for _ in range(8)]
+    views = [event_pb2.Event(id=f"hostile-{i}", user_id="1", item_id="1", type="view") for i in range(8)]
     recommending, recording = "/aigc.v1.RecommendationService/", "/aigc.v1.EventService/"
     return [
         (recommending + "Recommend", users[0].SerializeToString()),
