@@ -92,6 +92,10 @@ bench: ## Run the benchmarks; each prints a ratio against a named peer
 load: setup $(TOOLS)/ghz ## Load every RPC with ghz on a small world of its own, and judge (benchmarks/ghz)
 	$(BIN)/python benchmarks/ghz/run.py $(LOAD_ARGS)
 
+.PHONY: soak
+soak: setup ## Ten minutes of everything at once: load, swaps, hostile clients; watches memory, errors, p99 (SOAK_ARGS)
+	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
+
 $(TOOLS)/buf:
 	@command -v go >/dev/null || { echo "make check needs Go to build buf: install it, or put buf into $(TOOLS)/"; exit 1; }
 	GOBIN=$(abspath $(TOOLS)) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)

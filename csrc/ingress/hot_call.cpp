@@ -56,6 +56,13 @@ std::string_view HotCall::request() const {
 }
 
 void HotCall::begin() {
+  if (!received_->Valid()) {
+    // Its caller has gone, or half-closed, before there was a message. There is nothing to pass on
+    // either: gRPC aborts the process that sends no buffer.
+    fail(grpc::StatusCode::CANCELLED, "the call ended before its message had come", "",
+         "CANCELLED");
+    return;
+  }
   const Limits& limits = server_.options_.limits;
   switch (method_) {
     case Method::kHealthCheck:

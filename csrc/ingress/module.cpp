@@ -24,6 +24,7 @@ std::unique_ptr<Server> make(const Engine& engine, const py::dict& from) {
   options.behind = text("behind");
   options.tls = {text("key"), text("certificate"), text("authority")};
   options.max_message_bytes = from["max_message_bytes"].cast<int>();
+  options.connection = from["connection"].cast<std::map<std::string, int>>();
   options.threads = count("threads");
   options.limits = {count("limit_n"), count("limit_batch"), count("limit_ids"),
                     count("limit_id_bytes")};

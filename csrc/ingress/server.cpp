@@ -75,6 +75,7 @@ Server::Server(const Engine& engine, Options options)
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   builder.SetMaxSendMessageSize(options_.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  for (const auto& [name, value] : options_.connection) builder.AddChannelArgument(name, value);
   builder.RegisterService(hot_.get());
   builder.RegisterCallbackGenericService(&proxy_);
   server_ = builder.BuildAndStart();

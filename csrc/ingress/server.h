@@ -32,6 +32,7 @@ struct Options {
   std::string listen, behind;  // HOST:PORT; the control server's address
   Tls tls;
   int max_message_bytes = 32'000'000;
+  std::map<std::string, int> connection;  // gRPC's channel arguments for the public port
   std::size_t threads = 1;
   Limits limits;
   Batching native, events;

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from aigc.entities import Event
 from aigc.errors import AigcError, ResourceExhaustedError
@@ -27,9 +28,10 @@ from aigc.recommend.strategy import Strategy
 from aigc.services.platform import Platform
 from aigc.store.base import LoggedRecommendation
 from aigc.v1 import event_service_pb2, recommendation_service_pb2
+from aigc_server.connections import connection_options
 from aigc_server.converters.event import events_from_proto
 from aigc_server.credentials import pem_files
-from aigc_server.errors import port_in_use, rich_status
+from aigc_server.errors import malformed_request, port_in_use, rich_status
 from aigc_server.metrics import Metrics
 from aigc_server.settings import BatchingSettings, Settings
 
@@ -153,6 +155,8 @@ class Ingress:
             try:
                 entries.append(events_from_proto(event_service_pb2.RecordEventsRequest.FromString(request).events))
                 numbers.append(number)
+            except DecodeError:
+                wrong.append(self._failure(number, malformed_request()))
             except Exception as error:
                 wrong.append(self._failure(number, error))
         if wrong:
@@ -273,6 +277,7 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "certificate": files.certificate,
         "authority": files.authority,
         "max_message_bytes": server.max_message_bytes,
+        "connection": connection_options(server),
         "threads": server.ingress.threads or len(os.sched_getaffinity(0)),
         "limit_n": limits.n,
         "limit_batch": limits.batch,

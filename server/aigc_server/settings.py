@@ -112,7 +112,10 @@ class ServerSettings:
         max_waiting: Calls that may wait for their turn; one more is refused at once.
         workers: Threads for calls that read or write the store.
         default_deadline_ms: For unary calls that bring none.
-        drain_ms: How long accepted calls may go on after a signal to end.
+        notice_ms: How long after a signal to end calls are still accepted while health says NOT_SERVING already, so that
+            balancers and clients that ask now and then have turned away before the port closes.
+        drain_ms: How long accepted calls may go on after that.
+        max_streams: Calls that one connection may have open at once; more wait at the caller.
     """
 
     listen: str = "127.0.0.1:50051"
@@ -124,7 +127,9 @@ class ServerSettings:
     max_waiting: int = 1024
     workers: int = 16
     default_deadline_ms: int = 30_000
+    notice_ms: int = 500
     drain_ms: int = 10_000
+    max_streams: int = 1024
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -135,12 +140,12 @@ class ServerSettings:
                 raise InvalidInputError(
                     f"server.{name} is {value!r}; give HOST:PORT, such as 127.0.0.1:50051", field=f"server.{name}"
                 )
-        for name in ("max_message_bytes", "max_concurrent", "workers", "default_deadline_ms"):
+        for name in ("max_message_bytes", "max_concurrent", "workers", "default_deadline_ms", "max_streams"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(
                     f"server.{name} is {getattr(self, name)}; give at least 1", field=f"server.{name}"
                 )
-        for name in ("max_waiting", "drain_ms"):
+        for name in ("max_waiting", "notice_ms", "drain_ms"):
             if getattr(self, name) < 0:
                 raise InvalidInputError(
                     f"server.{name} is {getattr(self, name)}; give 0 or more", field=f"server.{name}"
