@@ -1,0 +1,131 @@
+"""Twenty items for a user from ten servers, one after the other: rate, latency, memory and what the answers are worth.
+
+Each server has core 0 with all its processes, the load generator core 1. ``make compare`` fetches the peers first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+from peers import Peer, prepare  # noqa: E402
+from server_process import free_port, running  # noqa: E402
+from split import Split, hold_out_last  # noqa: E402
+from wire import N, Load, Wire  # noqa: E402
+
+OUTSTANDING = 64
+
+
+@dataclass(frozen=True)
+class Round:
+    """One start of one server, asked one question.
+
+    Attributes:
+        full: 64 calls outstanding.
+        half: Open loop at half of ``full``'s rate.
+        memory_mb: Of all its processes after both.
+    """
+
+    full: Load
+    half: Load
+    memory_mb: float
+
+
+def check(peer: Peer, question: str, wire: Wire, port: int, split: Split) -> float:
+    """Ask for every user; the answers must be real. Gives recall@20 of the item held out.
+
+    Raises:
+        SystemExit: An answer has not 20 different items, or one that the user has rated.
+    """
+    users = list(split.seen)
+    answers = wire.ask(port, users)
+    for user, items in answers.items():
+        if len(set(items)) != N or len(items) != N or split.seen[user].intersection(items):
+            raise SystemExit(f"{peer.name}, {question}: user {user} got {items}")
+    if len({tuple(items) for items in answers.values()}) < len(users) // 2:
+        raise SystemExit(f"{peer.name}, {question}: the same answer for most users")
+    return sum(split.held_out[user] in items for user, items in answers.items()) / len(users)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=HERE.parents[2] / "shared" / "data" / "ml-latest-small")
+    parser.add_argument("--work", type=Path, default=HERE.parents[1] / "build" / "compare", help="Kept between runs")
+    parser.add_argument("--peers", default="", help="Names, with commas; all that are installed when empty")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.5, help="Of each of the two loads of a round")
+    parser.add_argument("--prepare-only", action="store_true", help="Train and build what the run needs, and end")
+    options = parser.parse_args()
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    split = hold_out_last(options.data, work / "data")
+    peers = prepare(work, split.folder)
+    if options.prepare_only:
+        return
+    started = time.perf_counter()
+    if options.peers:
+        peers = {name: peers[name] for name in options.peers.split(",")}
+    rounds: dict[tuple[str, str], list[Round]] = defaultdict(list)
+    recall: dict[tuple[str, str], float] = {}
+    for number in range(options.rounds):
+        for name, peer in peers.items():
+            port = free_port()
+            with running(peer.at(port), port, work / f"{name}.log", peer.environment) as server:
+                for question, wire in peer.questions.items():
+                    key = name, question
+                    if number == 0:
+                        recall[key] = check(peer, question, wire, port, split)
+                    else:
+                        wire.ask(port, split.questions[:50])
+                    full = wire.closed(port, split.questions, options.seconds, OUTSTANDING)
+                    half = wire.open(port, split.questions, options.seconds, full.rate / 2)
+                    rounds[key].append(Round(full, half, server.memory_mb()))
+                    print(f"  {number + 1} {peer.name}, {question}: {full.rate:,.0f}/s", file=sys.stderr, flush=True)
+    print_table(peers, rounds, recall)
+    print(f"\n{options.rounds} rounds of {options.seconds} s; wall {time.perf_counter() - started:.0f} s")
+
+
+def print_table(
+    peers: dict[str, Peer], rounds: dict[tuple[str, str], list[Round]], recall: dict[tuple[str, str], float]
+) -> None:
+    """Medians, as a table in Markdown, the fastest first."""
+    print("| server | what it computes | requests/s | p50 ms | p99 ms | at half: p50 ms | p99 ms | MB | recall@20 | by |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+
+    def rate(key: tuple[str, str]) -> float:
+        return statistics.median(r.full.rate for r in rounds[key])
+
+    for key in sorted(rounds, key=rate, reverse=True):
+        name, question = key
+        got = rounds[key]
+        spread = f"{min(r.full.rate for r in got):,.0f} to {max(r.full.rate for r in got):,.0f}"
+        cells = [
+            peers[name].name,
+            question,
+            f"{rate(key):,.0f} ({spread})",
+            *(
+                f"{statistics.median(values):.2f}"
+                for values in (
+                    [r.full.p50_ms for r in got],
+                    [r.full.p99_ms for r in got],
+                    [r.half.p50_ms for r in got],
+                    [r.half.p99_ms for r in got],
+                )
+            ),
+            f"{statistics.median(r.memory_mb for r in got):,.0f}",
+            f"{recall[key]:.3f}",
+            peers[name].version,
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
