@@ -71,9 +71,7 @@ def make_app(model: str) -> FastAPI:
     async def recommend(user: str, n: int = 20) -> list[dict[str, str | float]]:
         row = rows[user]
         best, scores = als.recommend(row, rated[row], N=n, filter_already_liked_items=True)
-        return [
-            {"item_id": items[b], "score": s} for b, s in zip(best.tolist(), scores.tolist(), strict=True)
-        ]
+        return [{"item_id": items[b], "score": s} for b, s in zip(best.tolist(), scores.tolist(), strict=True)]
 
     return app
 
@@ -82,4 +80,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "fit":
         fit(*sys.argv[2:])
     else:
-        uvicorn.run(make_app(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[3]), access_log=False, log_level="warning")
+        uvicorn.run(
+            make_app(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[3]), access_log=False, log_level="warning"
+        )

@@ -18,7 +18,7 @@ MAX_ITEMS = 5000
 
 
 def fit(ratings: Path, model: Path) -> None:
-    """Learn from a ``ratings.csv`` and write one ``.npz``: the users' histories and the dense weights.
+    """Learn from a ``ratings.csv`` and write one ``.npz``: the users' histories and the weights both ways.
 
     The options are those of our own EASE: ratings above 2.75 count by their distance from it, L2 weight 250, and the
     5,000 items with most users take part.
@@ -38,12 +38,15 @@ def fit(ratings: Path, model: Path) -> None:
     inverse = linalg.inv(gram, overwrite_a=True, check_finite=False)
     weights = (inverse / -np.diag(inverse)).astype(np.float32)
     np.fill_diagonal(weights, 0.0)
+    best = np.argpartition(-weights, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
     np.savez(
         model,
         users=users,
         items=items,
         chosen=chosen,
         weights=weights,
+        best=best,
+        best_weights=np.take_along_axis(weights, best, 1),
         seen_offsets=seen.indptr,
         seen=seen.indices,
         liked_offsets=x.indptr,
@@ -58,23 +61,21 @@ class NumpyModel:
     def __init__(self, path: Path, *, lists: bool = True) -> None:
         data = np.load(path)
         self._rows = {user: row for row, user in enumerate(data["users"].tolist())}
-        chosen, self._weights = data["chosen"], data["weights"]
+        chosen = data["chosen"]
         self._n = len(chosen)
         self._items = data["items"][chosen].tolist()
         self._lists = lists
         place = np.full(len(data["items"]), -1)
         place[chosen] = np.arange(self._n)
-        self._seen, self._history = [], []
-        for row in range(len(self._rows)):
-            seen = place[data["seen"][data["seen_offsets"][row] : data["seen_offsets"][row + 1]]]
-            self._seen.append(seen[seen >= 0])
-            part = slice(data["liked_offsets"][row], data["liked_offsets"][row + 1])
-            self._history.append((data["liked"][part], data["worth"][part]))
+        seen = np.split(place[data["seen"]], data["seen_offsets"][1:-1])
+        self._seen = [of_user[of_user >= 0] for of_user in seen]
+        liked, worth = (np.split(data[name], data["liked_offsets"][1:-1]) for name in ("liked", "worth"))
+        self._history = list(zip(liked, worth, strict=True))
         if lists:
-            best = np.argpartition(-self._weights, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-            self._best = np.ascontiguousarray(best)  # (items, 200) int64
-            self._best_weights = np.take_along_axis(self._weights, best, 1)  # (items, 200) float32
-            del self._weights
+            self._best = data["best"]  # (items, 200) int64
+            self._best_weights = data["best_weights"]  # (items, 200) float32
+        else:
+            self._weights = data["weights"]  # (items, items) float32
 
     def recommend(self, user: str, n: int) -> tuple[list[str], list[float]]:
         """Ids and scores of ``n`` items that the user has not rated, best first."""

@@ -40,6 +40,7 @@ class Peer:
         questions: What is asked → how.
         version: Of what serves, in words.
         environment: Beside the caller's.
+        ready: What it prints when it can answer, where it listens before.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Peer:
     questions: dict[str, Wire]
     version: str
     environment: dict[str, str] = field(default_factory=dict)
+    ready: str = ""
 
     def at(self, port: int) -> list[str]:
         """Its command line."""
@@ -96,9 +98,9 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
         command = [str(python), str(HERE / "ray_serve.py"), str(stubs), str(ease), "{port}", "/tmp/aigc-compare-ray"]
         version = f"ray {_installed(python, 'ray')}"
         paths = {"PYTHONPATH": f"{HERE}:{stubs}", "RAY_DEDUP_LOGS": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-        found["ray"] = Peer("Ray Serve, gRPC", command, {"EASE": own}, version, paths)
+        found["ray"] = Peer("Ray Serve, gRPC", command, {"EASE": own}, version, paths, "ready")
         fast = {**paths, "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
-        found["ray-optimized"] = Peer("Ray Serve, throughput optimized", command, {"EASE": own}, version, fast)
+        found["ray-optimized"] = Peer("Ray Serve, throughput optimized", command, {"EASE": own}, version, fast, "ready")
     python = TOOLS / "implicit" / "bin" / "python"
     if python.exists():
         script = str(HERE / "implicit_fastapi.py")

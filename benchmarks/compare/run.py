@@ -13,14 +13,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from peers import Peer, prepare
+from server_process import free_port, running
+from split import Split, hold_out_last
+from wire import Load, N, Wire
+
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE)]
-
-from peers import Peer, prepare  # noqa: E402
-from server_process import free_port, running  # noqa: E402
-from split import Split, hold_out_last  # noqa: E402
-from wire import N, Load, Wire  # noqa: E402
-
 OUTSTANDING = 64
 
 
@@ -78,7 +76,7 @@ def main() -> None:
     for number in range(options.rounds):
         for name, peer in peers.items():
             port = free_port()
-            with running(peer.at(port), port, work / f"{name}.log", peer.environment) as server:
+            with running(peer.at(port), port, work / f"{name}.log", peer.environment, peer.ready) as server:
                 for question, wire in peer.questions.items():
                     key = name, question
                     if number == 0:
@@ -97,8 +95,10 @@ def print_table(
     peers: dict[str, Peer], rounds: dict[tuple[str, str], list[Round]], recall: dict[tuple[str, str], float]
 ) -> None:
     """Medians, as a table in Markdown, the fastest first."""
-    print("| server | what it computes | requests/s | p50 ms | p99 ms | at half: p50 ms | p99 ms | MB | recall@20 | by |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| server | what it computes | requests/s | p50 ms | p99 ms | at half: p50 ms | p99 ms | MB | recall@20 | by |"
+    )
+    print(f"|{' --- |' * len(titles)}")
 
     def rate(key: tuple[str, str]) -> float:
         return statistics.median(r.full.rate for r in rounds[key])

@@ -63,11 +63,21 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int, log: Path, environment: dict[str, str]) -> Iterator[Running]:
-    """Start ``command`` pinned to core 0, wait until it listens on ``port``, and end it with all it started."""
+def running(
+    command: list[str], port: int, log: Path, environment: dict[str, str], ready: str = ""
+) -> Iterator[Running]:
+    """Start ``command`` pinned to core 0, and end it with all it started.
+
+    Args:
+        command: The server.
+        port: Waited for until somebody listens.
+        log: What it prints, written anew.
+        environment: Beside the caller's.
+        ready: Waited for in the log, too.
+    """
     server = Running(port, secrets.token_hex(8))
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             ["taskset", "-c", SERVER_CORE, *command],
             stdout=output,
@@ -75,7 +85,7 @@ def running(command: list[str], port: int, log: Path, environment: dict[str, str
             env={**os.environ, **one_thread, **environment, _MARK: server.mark},
         )
     try:
-        _wait_for(port, process, log)
+        _wait_for(port, process, log, ready.encode())
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
@@ -87,12 +97,12 @@ def running(command: list[str], port: int, log: Path, environment: dict[str, str
         process.wait()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path, ready: bytes) -> None:
     for _ in range(1200):
         if process.poll() is not None:
             raise SystemExit(f"a server ended before it listened; see {log}")
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex(("127.0.0.1", port)) == 0 and ready in log.read_bytes():
                 return
         time.sleep(0.05)
     raise SystemExit(f"a server does not listen; see {log}")
