@@ -36,11 +36,12 @@ class Peer:
 
     Attributes:
         name: In the table.
-        command: ``{port}`` and ``{next_port}`` are put in.
+        command: See :meth:`at`.
         questions: What is asked → how.
         version: Of what serves, in words.
         environment: Beside the caller's.
         ready: What it prints when it can answer, where it listens before.
+        once: Too slow to start for every round: one start, all rounds.
     """
 
     name: str
@@ -49,10 +50,13 @@ class Peer:
     version: str
     environment: dict[str, str] = field(default_factory=dict)
     ready: str = ""
+    once: bool = False
 
-    def at(self, port: int) -> list[str]:
-        """Its command line."""
-        return [part.format(port=port, next_port=port + 1) for part in self.command]
+    def at(self, port: int) -> tuple[list[str], dict[str, str]]:
+        """Its command line and environment; ``{port}``, ``{port_1}`` and ``{port_2}`` are put in."""
+        ports = {"port": port, "port_1": port + 1, "port_2": port + 2}
+        environment = {name: value.format(**ports) for name, value in self.environment.items()}
+        return [part.format(**ports) for part in self.command], environment
 
 
 def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
@@ -70,10 +74,11 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
     if not ease.exists():
         _call(work, sys.executable, "-c", _FIT, str(HERE), str(ratings), str(ease))
     found = {}
-    ours = {s: aigc_wire(load, work, s) for s in ("default", "collaborative", "ease")}
+    ours = {label: aigc_wire(load, work, s) for s, label in (("default", "default"), ("ease", "EASE"))}
+    native = {**ours, "collaborative": aigc_wire(load, work, "collaborative")}
     serve = [*here, "serve", "--home", str(home), "--listen", "127.0.0.1:{port}"]
     version = f"aigc {_commit()}"
-    found["ingress"] = Peer("aigc, ingress", serve, ours, version, {"AIGC_SERVER__INGRESS__MODE": "on"})
+    found["ingress"] = Peer("aigc, ingress", serve, native, version, {"AIGC_SERVER__INGRESS__MODE": "on"})
     found["control"] = Peer("aigc, control server alone", serve, ours, version, {"AIGC_SERVER__INGRESS__MODE": "off"})
 
     own = own_proto_wire(load, work, _stubs(Path(sys.executable), work / "stubs"))
@@ -95,12 +100,23 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
     python = TOOLS / "ray" / "bin" / "python"
     if python.exists():
         stubs = _stubs(python, work / "ray-stubs")
-        command = [str(python), str(HERE / "ray_serve.py"), str(stubs), str(ease), "{port}", "/tmp/aigc-compare-ray"]
         version = f"ray {_installed(python, 'ray')}"
         paths = {"PYTHONPATH": f"{HERE}:{stubs}", "RAY_DEDUP_LOGS": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-        found["ray"] = Peer("Ray Serve, gRPC", command, {"EASE": own}, version, paths, "ready")
-        fast = {**paths, "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
-        found["ray-optimized"] = Peer("Ray Serve, throughput optimized", command, {"EASE": own}, version, fast, "ready")
+        command = [str(python), str(HERE / "ray_serve.py"), str(stubs), str(ease), "{port}", "/tmp/aigc-compare-ray"]
+        found["ray"] = Peer("Ray Serve, gRPC proxy", command, {"EASE": own}, version, paths, "ready", once=True)
+        # What Ray offers for throughput, and the replica's own port, past the proxy.
+        direct = {
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": "{port}",
+            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": "{port_1}",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": "{port_1}",
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": "{port_2}",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+        }
+        command = [*command[:-2], "{port_2}", command[-1]]
+        found["ray-direct"] = Peer(
+            "Ray Serve, gRPC, past its proxy", command, {"EASE": own}, version, {**paths, **direct}, "ready", once=True
+        )
     python = TOOLS / "implicit" / "bin" / "python"
     if python.exists():
         script = str(HERE / "implicit_fastapi.py")

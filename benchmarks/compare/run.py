@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=HERE.parents[1] / "build" / "compare", help="Kept between runs")
     parser.add_argument("--peers", default="", help="Names, with commas; all that are installed when empty")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5, help="Of each of the two loads of a round")
+    parser.add_argument("--seconds", type=float, default=1.25, help="Of each of the two loads of a round")
     parser.add_argument("--prepare-only", action="store_true", help="Train and build what the run needs, and end")
     options = parser.parse_args()
     work = options.work.resolve()
@@ -75,18 +75,22 @@ def main() -> None:
     recall: dict[tuple[str, str], float] = {}
     for number in range(options.rounds):
         for name, peer in peers.items():
+            if peer.once and number:
+                continue
             port = free_port()
-            with running(peer.at(port), port, work / f"{name}.log", peer.environment, peer.ready) as server:
+            command, environment = peer.at(port)
+            with running(command, port, work / f"{name}.log", environment, peer.ready) as server:
                 for question, wire in peer.questions.items():
                     key = name, question
                     if number == 0:
                         recall[key] = check(peer, question, wire, port, split)
                     else:
                         wire.ask(port, split.questions[:50])
-                    full = wire.closed(port, split.questions, options.seconds, OUTSTANDING)
-                    half = wire.open(port, split.questions, options.seconds, full.rate / 2)
-                    rounds[key].append(Round(full, half, server.memory_mb()))
-                    print(f"  {number + 1} {peer.name}, {question}: {full.rate:,.0f}/s", file=sys.stderr, flush=True)
+                    for _ in range(options.rounds if peer.once else 1):
+                        full = wire.closed(port, split.questions, options.seconds, OUTSTANDING)
+                        half = wire.open(port, split.questions, options.seconds, full.rate / 2)
+                        rounds[key].append(Round(full, half, server.memory_mb()))
+                        print(f"  {peer.name}, {question}: {full.rate:,.0f}/s", file=sys.stderr, flush=True)
     print_table(peers, rounds, recall)
     print(f"\n{options.rounds} rounds of {options.seconds} s; wall {time.perf_counter() - started:.0f} s")
 
@@ -95,9 +99,8 @@ def print_table(
     peers: dict[str, Peer], rounds: dict[tuple[str, str], list[Round]], recall: dict[tuple[str, str], float]
 ) -> None:
     """Medians, as a table in Markdown, the fastest first."""
-    print(
-        "| server | what it computes | requests/s | p50 ms | p99 ms | at half: p50 ms | p99 ms | MB | recall@20 | by |"
-    )
+    titles = ["server", "computes", "requests/s", "p50 ms", "p99 ms", "at half: p50", "p99", "MB", "recall@20", "by"]
+    print(f"| {' | '.join(titles)} |")
     print(f"|{' --- |' * len(titles)}")
 
     def rate(key: tuple[str, str]) -> float:
