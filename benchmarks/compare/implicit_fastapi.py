@@ -41,8 +41,9 @@ def fit(ratings: str, model: str, lists: str) -> None:
         stars=rated.data,
     )
     best, scores = als.recommend(np.arange(len(users)), rated, N=CACHED, filter_already_liked_items=True)
-    Path(lists).unlink(missing_ok=True)
-    with sqlite3.connect(lists) as database:
+    begun = Path(f"{lists}-begun")
+    begun.unlink(missing_ok=True)
+    with sqlite3.connect(begun) as database:
         database.execute("CREATE TABLE cached (user TEXT, score REAL, item TEXT)")
         database.execute("CREATE TABLE feedback (user TEXT, item TEXT)")
         database.executemany(
@@ -56,6 +57,8 @@ def fit(ratings: str, model: str, lists: str) -> None:
         database.executemany("INSERT INTO feedback VALUES (?, ?)", [(r[0], r[1]) for r in rows])
         database.execute("CREATE INDEX cached_user ON cached (user, score DESC, item)")
         database.execute("CREATE INDEX feedback_user ON feedback (user, item)")
+    database.close()
+    begun.rename(lists)
 
 
 def make_app(model: str) -> FastAPI:

@@ -39,8 +39,9 @@ def fit(ratings: Path, model: Path) -> None:
     weights = (inverse / -np.diag(inverse)).astype(np.float32)
     np.fill_diagonal(weights, 0.0)
     best = np.argpartition(-weights, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    begun = model.with_name("begun.npz")
     np.savez(
-        model,
+        begun,
         users=users,
         items=items,
         chosen=chosen,
@@ -53,6 +54,7 @@ def fit(ratings: Path, model: Path) -> None:
         liked=x.indices,
         worth=x.data,
     )
+    begun.rename(model)
 
 
 class NumpyModel:

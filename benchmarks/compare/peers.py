@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from numpy_model import fit
 from wire import HttpWire, Wire, aigc_wire, build_grpc_load, inference_wire, own_proto_wire
 
 HERE = Path(__file__).resolve().parent
@@ -67,12 +69,15 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
     here = [sys.executable, "-m", "aigc_server.cli"]
     home = work / "home"
     if not home.exists():
-        _call(work, *here, "import", "movielens", str(ratings_folder), "--home", str(home))
-        _call(work, *here, "train", "--home", str(home))
-        (home / "strategies").mkdir(exist_ok=True)
-        (home / "strategies" / "ease.toml").write_text(EASE)
+        begun = work / "home-begun"
+        shutil.rmtree(begun, ignore_errors=True)
+        _call(work, *here, "import", "movielens", str(ratings_folder), "--home", str(begun))
+        _call(work, *here, "train", "--home", str(begun))
+        (begun / "strategies").mkdir(exist_ok=True)
+        (begun / "strategies" / "ease.toml").write_text(EASE)
+        begun.rename(home)
     if not ease.exists():
-        _call(work, sys.executable, "-c", _FIT, str(HERE), str(ratings), str(ease))
+        fit(ratings, ease)
     found = {}
     ours = {label: aigc_wire(load, work, s) for s, label in (("default", "default"), ("ease", "EASE"))}
     native = {**ours, "collaborative": aigc_wire(load, work, "collaborative")}
@@ -102,7 +107,7 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
         stubs = _stubs(python, work / "ray-stubs")
         version = f"ray {_installed(python, 'ray')}"
         paths = {"PYTHONPATH": f"{HERE}:{stubs}", "RAY_DEDUP_LOGS": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-        command = [str(python), str(HERE / "ray_serve.py"), str(stubs), str(ease), "{port}", "/tmp/aigc-compare-ray"]
+        command = [str(python), str(HERE / "ray_serve.py"), str(stubs), str(ease), "{port}"]
         found["ray"] = Peer("Ray Serve, gRPC proxy", command, {"EASE": own}, version, paths, "ready", once=True)
         # What Ray offers for throughput, and the replica's own port, past the proxy.
         direct = {
@@ -113,7 +118,7 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
             "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": "{port_2}",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
         }
-        command = [*command[:-2], "{port_2}", command[-1]]
+        command = [*command[:-1], "{port_2}"]
         found["ray-direct"] = Peer(
             "Ray Serve, gRPC, past its proxy", command, {"EASE": own}, version, {**paths, **direct}, "ready", once=True
         )
@@ -135,11 +140,6 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
             "modernc.org/sqlite v1.62.0",
         )
     return found
-
-
-_FIT = "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n" + (
-    "import numpy_model; numpy_model.fit(Path(sys.argv[2]), Path(sys.argv[3]))"
-)
 
 
 def _mlserver_folder(folder: Path, ease: Path) -> Path:

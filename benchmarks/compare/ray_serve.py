@@ -1,12 +1,13 @@
 """The recommender as a deployment of Ray Serve behind its gRPC proxy.
 
-``python ray_serve.py STUBS MODEL PORT TEMP``; TEMP is a short path for Ray's sockets.
+``python ray_serve.py STUBS MODEL PORT``.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import ray
@@ -32,13 +33,20 @@ class Recommender:
 
 
 def main() -> None:
-    _, _, model, port, temp = sys.argv
+    _, _, model, port = sys.argv
+    with tempfile.TemporaryDirectory(
+        prefix="ray", dir="/tmp", ignore_cleanup_errors=True
+    ) as temp:  # sockets: short paths
+        serve_until_told(model, int(port), temp)
+
+
+def serve_until_told(model: str, port: int, temp: str) -> None:
     ray.init(num_cpus=1, include_dashboard=False, _temp_dir=temp, object_store_memory=80 * 2**20)
     serve.start(
         grpc_options=gRPCOptions(
-            port=int(port), grpc_servicer_functions=["recommender_pb2_grpc.add_RecommenderServicer_to_server"]
+            port=port, grpc_servicer_functions=["recommender_pb2_grpc.add_RecommenderServicer_to_server"]
         ),
-        http_options={"host": "127.0.0.1", "port": int(port) + 1},
+        http_options={"host": "127.0.0.1", "port": port + 1},
     )
     serve.run(Recommender.bind(model), name="recommender", route_prefix="/")
     print("ready", flush=True)

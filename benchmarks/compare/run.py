@@ -28,12 +28,12 @@ class Round:
 
     Attributes:
         full: 64 calls outstanding.
-        half: Open loop at half of ``full``'s rate.
+        half: Open loop at half of ``full``'s rate, or at the rate given; None when the server does not manage it.
         memory_mb: Of all its processes after both.
     """
 
     full: Load
-    half: Load
+    half: Load | None
     memory_mb: float
 
 
@@ -60,6 +60,9 @@ def main() -> None:
     parser.add_argument("--peers", default="", help="Names, with commas; all that are installed when empty")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.25, help="Of each of the two loads of a round")
+    parser.add_argument(
+        "--rate", type=float, help="Of the open loop, the same for all, in place of half of each one's own"
+    )
     parser.add_argument("--prepare-only", action="store_true", help="Train and build what the run needs, and end")
     options = parser.parse_args()
     work = options.work.resolve()
@@ -88,18 +91,33 @@ def main() -> None:
                         wire.ask(port, split.questions[:50])
                     for _ in range(options.rounds if peer.once else 1):
                         full = wire.closed(port, split.questions, options.seconds, OUTSTANDING)
-                        half = wire.open(port, split.questions, options.seconds, full.rate / 2)
+                        rate = options.rate or full.rate / 2
+                        half = wire.open(port, split.questions, options.seconds, rate) if rate < full.rate else None
                         rounds[key].append(Round(full, half, server.memory_mb()))
                         print(f"  {peer.name}, {question}: {full.rate:,.0f}/s", file=sys.stderr, flush=True)
-    print_table(peers, rounds, recall)
+    print_table(peers, rounds, recall, f"{options.rate:,.0f}/s" if options.rate else "half")
     print(f"\n{options.rounds} rounds of {options.seconds} s; wall {time.perf_counter() - started:.0f} s")
 
 
+def median_times(loads: list[Load | None]) -> list[str]:
+    """p50 and p99."""
+    measured = [load for load in loads if load is not None]
+    if len(measured) < len(loads):
+        return ["–", "–"]
+    return [
+        f"{statistics.median(values):.2f}" for values in ([m.p50_ms for m in measured], [m.p99_ms for m in measured])
+    ]
+
+
 def print_table(
-    peers: dict[str, Peer], rounds: dict[tuple[str, str], list[Round]], recall: dict[tuple[str, str], float]
+    peers: dict[str, Peer],
+    rounds: dict[tuple[str, str], list[Round]],
+    recall: dict[tuple[str, str], float],
+    open_rate: str,
 ) -> None:
     """Medians, as a table in Markdown, the fastest first."""
-    titles = ["server", "computes", "requests/s", "p50 ms", "p99 ms", "at half: p50", "p99", "MB", "recall@20", "by"]
+    titles = ["server", "computes", "requests/s", "p50 ms", "p99 ms", f"at {open_rate}: p50", "p99", "MB"]
+    titles += ["recall@20", "by"]
     print(f"| {' | '.join(titles)} |")
     print(f"|{' --- |' * len(titles)}")
 
@@ -114,15 +132,8 @@ def print_table(
             peers[name].name,
             question,
             f"{rate(key):,.0f} ({spread})",
-            *(
-                f"{statistics.median(values):.2f}"
-                for values in (
-                    [r.full.p50_ms for r in got],
-                    [r.full.p99_ms for r in got],
-                    [r.half.p50_ms for r in got],
-                    [r.half.p99_ms for r in got],
-                )
-            ),
+            *median_times([r.full for r in got]),
+            *median_times([r.half for r in got]),
             f"{statistics.median(r.memory_mb for r in got):,.0f}",
             f"{recall[key]:.3f}",
             peers[name].version,
