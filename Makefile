@@ -98,20 +98,23 @@ compare: setup compare-peers ## The same question to other servers, side by side
 	$(BIN)/python benchmarks/compare/run.py $(COMPARE_ARGS)
 
 .PHONY: compare-peers
-compare-peers: .tools/mlserver/bin/python .tools/ray/bin/python .tools/implicit/bin/python $(TOOLS)/oha $(TOOLS)/cached_lists ## Fetch and build what make compare compares with
+compare-peers: .tools/mlserver/.installed .tools/ray/.installed .tools/implicit/.installed $(TOOLS)/oha $(TOOLS)/cached_lists ## Fetch and build what make compare compares with
 
 # Each peer lives by itself, as it does with its users: their protobufs and FastAPIs differ.
-.tools/mlserver/bin/python: $(BIN)/uv
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .tools/mlserver
-	$(BIN)/uv pip install --quiet --python $@ mlserver==1.7.1 "numpy>=2.0" "scipy>=1.13"
+.tools/mlserver/.installed: $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python mlserver==1.7.1 "numpy>=2.0" "scipy>=1.13"
+	@touch $@
 
-.tools/ray/bin/python: $(BIN)/uv
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .tools/ray
-	$(BIN)/uv pip install --quiet --python $@ "ray[serve]==2.60.0" "grpcio-tools>=1.85.1" "numpy>=2.0" "scipy>=1.13"
+.tools/ray/.installed: $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python "ray[serve]==2.60.0" "grpcio-tools>=1.85.1" "numpy>=2.0" "scipy>=1.13"
+	@touch $@
 
-.tools/implicit/bin/python: $(BIN)/uv
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .tools/implicit
-	$(BIN)/uv pip install --quiet --python $@ implicit==0.7.3 fastapi==0.165.0 "uvicorn[standard]==0.54.0"
+.tools/implicit/.installed: $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python implicit==0.7.3 fastapi==0.165.0 "uvicorn[standard]==0.54.0"
+	@touch $@
 
 $(TOOLS)/oha:
 	cargo install --quiet oha --version 1.16.0 --locked --root .tools
