@@ -41,7 +41,7 @@ def usage(pid: int) -> Usage:
         if line.startswith(("Rss", "VmRSS", "Thr"))
     )
     megabytes = {k: int(v.split()[0]) / 1024 for k, v in status.items() if k != "Threads"}
-    fds = len(os.listdir(f"/proc/{pid}/fd"))
+    fds = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     return Usage(megabytes["VmRSS"], megabytes["RssAnon"], fds, int(status["Threads"]))
 
 
@@ -114,6 +114,7 @@ class Served:
         return self.log.read_text(errors="replace")
 
     def usage(self) -> Usage:
+        """What it holds now."""
         return usage(self.pid)
 
     def others(self) -> list[Usage]:

@@ -1,6 +1,6 @@
 """SIGTERM under load, again and again: is any accepted call lost, and does health turn before the port closes?
 
-Callers with calls of every kind in flight (unary, batches, events, streams of events, calls that are passed on) know two
+Callers with calls of every kind in flight (unary, batches, events, streams of events, calls passed on) know two
 servers, as behind a balancer; one is told to end. What a caller sees is one of three:
 
 * OK;
@@ -12,8 +12,8 @@ A call counts as begun when it was sent before the port closed and health had sa
 after. gRPC repeats by itself what a GOAWAY refused, so every call that started before the port closed must end OK; the
 callers do not repeat those. Every event acknowledged must be in the store.
 
-Prediction, written before the run: no failure and no event lost in 20 ends on either front; Check and Watch see NOT_SERVING
-about 500 ms before the port closes; the end within a second after it.
+Prediction, written before the run: no failure and no event lost in 20 ends on either front; Check and Watch see
+NOT_SERVING about 500 ms before the port closes; the end within a second after it.
 
 python benchmarks/robust_sigterm.py [--home DIR] [--rounds 20] [--front ingress]
 """
@@ -60,6 +60,7 @@ class Watcher:
             thread.start()
 
     def join(self) -> None:
+        """Wait for all callers."""
         for thread in self._threads:
             thread.join()
 
@@ -115,6 +116,7 @@ class Callers:
             thread.start()
 
     def join(self) -> None:
+        """Stop looking, and wait."""
         self.ended.set()
         for thread in self._threads:
             thread.join()
@@ -214,22 +216,26 @@ def main() -> int:
                 ends.append(over - told)
                 if status != 0 or watcher.watch_ended != "OK":
                     print(
-                        f"  round {number}: exit status {status}, Watch ended {watcher.watch_ended}; {server.said()[-500:]}"
+                        f"  round {number}: exit status {status}, Watch ended {watcher.watch_ended}; "
+                        f"{server.said()[-500:]}"
                     )
                     failed += status != 0
     print(
-        f"{options.front}: {options.rounds} ends; calls {totals['OK']:,} OK, {totals['sent again']} refused and sent again"
+        f"{options.front}: {options.rounds} ends; calls {totals['OK']:,} OK, "
+        f"{totals['sent again']} refused and sent again"
     )
     print(f"failed although accepted: {failed} (goal 0); acknowledged and lost: {lost} (goal 0)")
     for label, values in (("Check", check_lead), ("Watch", watch_lead)):
         print(
-            f"{label} said NOT_SERVING before the port closed: {min(values) * 1e3:.0f} ms at least, median {statistics.median(values) * 1e3:.0f}"
+            f"{label} said NOT_SERVING before the port closed: {min(values) * 1e3:.0f} ms at least, "
+            f"median {statistics.median(values) * 1e3:.0f}"
         )
     print(
         f"from the port's close to the end: median {statistics.median(drains):.2f} s, most {max(drains):.2f}; ", end=""
     )
     print(
-        f"from SIGTERM to the end: most {max(ends):.2f} s (grace {GRACE_S:g}); wall {time.perf_counter() - started:.0f} s"
+        f"from SIGTERM to the end: most {max(ends):.2f} s (grace {GRACE_S:g}); "
+        f"wall {time.perf_counter() - started:.0f} s"
     )
     return int(bool(failed or lost or min(check_lead) <= 0 or min(watch_lead) <= 0 or max(ends) > GRACE_S))
 

@@ -1,10 +1,10 @@
 """A snapshot swapped in every second under load: does anyone notice?
 
-Recommend through the ingress at half its saturation, open loop. ``--seconds`` without swaps, then as long with one swap a
-second between two snapshots, in the same run: errors, the 99th percentile of each second, and the server's memory.
-
-Prediction, written before the run: no error; the swap costs Python's thread about 0.1 s of one core that the Engine's threads
-share, so that on one core p99 goes over twice, and on two (the server's threads may use both) it does not.
+Recommend through the ingress at half its saturation, open loop. ``--seconds`` without swaps, then as long with one
+swap a second between two snapshots, in the same run: errors, the 99th percentile of each second, and the
+server's memory. 
+Prediction, written before the run: no error; the swap costs Python's thread about 0.1 s of one core that the Engine's
+threads share, so that on one core p99 goes over twice, and on two (the server's threads may use both) it does not.
 
 python benchmarks/robust_swaps.py [--home DIR] [--seconds 60] [--core 0]
 """
@@ -72,8 +72,9 @@ def main() -> int:
         for label, got in (("without swaps", calm), ("with swaps", swapped)):
             seconds = got["p99_ms_by_second"]
             print(
-                f"{label}: codes {got['codes']}, p50 {got['p50_ms']:.3f} ms, p99 {got['p99_ms']:.3f} ms; p99 of a second: "
-                f"median {statistics.median(seconds):.3f}, 95th percentile {np.percentile(seconds, 95):.3f}, worst {max(seconds):.3f}"
+                f"{label}: codes {got['codes']}, p50 {got['p50_ms']:.3f} ms, p99 {got['p99_ms']:.3f} ms; "
+                f"p99 of a second: median {statistics.median(seconds):.3f}, 95th percentile "
+                f"{np.percentile(seconds, 95):.3f}, worst {max(seconds):.3f}"
             )
         ratio = swapped["p99_ms"] / calm["p99_ms"]
         worst = max(swapped["p99_ms_by_second"]) / max(calm["p99_ms_by_second"])

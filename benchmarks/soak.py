@@ -1,8 +1,8 @@
 """Everything at once for minutes: does anything grow, fail or get slower?
 
-Recommend, BatchRecommend, SimilarItems and RecordEvents, calls that are passed on, streams of events, health checks, a snapshot
-swapped in every few seconds, and clients that vanish, speak nonsense and do not read. One line a minute; the verdict is
-on the slope of the memory after the first minutes, on errors, and on file descriptors and threads.
+Recommend, BatchRecommend, SimilarItems and RecordEvents, calls that are passed on, streams of events, health checks, a
+snapshot swapped in every few seconds, and clients that vanish, speak nonsense and do not read. One line a minute; the
+verdict is on the slope of the memory after the first minutes, on errors, and on file descriptors and threads.
 
 Prediction, written before the run: no error, under 1 MB a minute of anonymous memory after the third minute, as many
 descriptors and threads at the end as after the start.
@@ -83,11 +83,13 @@ class Load:
         self._threads.append(thread)
 
     def take(self) -> dict[str, list[float]]:
+        """The seconds of each call since the last take."""
         with self._lock:
             taken, self.times = self.times, defaultdict(list)
         return taken
 
     def stop(self) -> None:
+        """End the load, and wait."""
         self.ended.set()
         for thread in self._threads:
             thread.join()
@@ -146,7 +148,7 @@ def start_all(load: Load, scale: float) -> None:
         ]
         return lambda: rng.choice(ways)()
 
-    def wrong(channel: grpc.Channel, rng: random.Random) -> Callable[[], object]:
+    def wrong(channel: grpc.Channel, _: random.Random) -> Callable[[], object]:
         stub = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
 
         def once() -> None:
@@ -158,7 +160,7 @@ def start_all(load: Load, scale: float) -> None:
 
         return once
 
-    def health(channel: grpc.Channel, rng: random.Random) -> Callable[[], object]:
+    def health(channel: grpc.Channel, _: random.Random) -> Callable[[], object]:
         stub = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
         next(watch)
@@ -281,8 +283,7 @@ def line(minute: int, load: Load, usages: list[tuple[float, Usage]]) -> str:
         f"{statistics.median(u.anonymous for u in recent):.1f}, fds {statistics.median(u.fds for u in recent):.0f}, "
         f"threads {statistics.median(u.threads for u in recent):.0f}, errors {sum(load.errors.values())}; p99 ms"
     ]
-    for name in sorted(taken):
-        parts.append(f"{name} {np.percentile(taken[name], 99) * 1e3:.1f}")
+    parts += [f"{name} {np.percentile(taken[name], 99) * 1e3:.1f}" for name in sorted(taken)]
     return " ".join(parts)
 
 

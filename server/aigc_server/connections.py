@@ -8,10 +8,10 @@ __all__ = ["connection_options"]
 
 
 def connection_options(settings: ServerSettings) -> dict[str, int]:
-    """gRPC's channel arguments for a public port.
+    """GRPC's channel arguments for a public port.
 
-    Without them a connection may open any number of calls and never read an answer (each is kept until it does), may stay
-    for two minutes without having said what it speaks, and is kept for two hours when its machine has vanished.
+    Without them a connection may open any number of calls and never read an answer (each is kept until it does), may
+    stay for two minutes without having said what it speaks, and is kept for two hours when its machine has vanished.
     """
     return {
         "grpc.max_concurrent_streams": settings.max_streams,

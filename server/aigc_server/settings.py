@@ -112,8 +112,8 @@ class ServerSettings:
         max_waiting: Calls that may wait for their turn; one more is refused at once.
         workers: Threads for calls that read or write the store.
         default_deadline_ms: For unary calls that bring none.
-        notice_ms: How long after a signal to end calls are still accepted while health says NOT_SERVING already, so that
-            balancers and clients that ask now and then have turned away before the port closes.
+        notice_ms: How long after a signal to end calls are still accepted while health says NOT_SERVING already, so
+            that balancers and clients that ask now and then have turned away before the port closes.
         drain_ms: How long accepted calls may go on after that.
         max_streams: Calls that one connection may have open at once; more wait at the caller.
     """

@@ -165,7 +165,7 @@ def _connected(address: tuple[str, int]) -> socket.socket:
 
 
 def vanish(address: tuple[str, int], clients: int, *, seed: int = 0, threads: int = 32) -> Counter[str]:
-    """So many clients, each gone in one of the ways of :data:`VANISHING`; gives how often each, and refused connects."""
+    """So many clients, each gone in one of the ways of :data:`VANISHING`; gives how often each, and refusals."""
     done: Counter[str] = Counter()
 
     def one(number: int) -> str:
