@@ -39,10 +39,12 @@ class HotCall final : public grpc::ServerUnaryReactor {
  private:
   void refuse();
   void answer_health();
+  bool answer_kept();
   bool answer_recommend();
   double generated_share(const Route& route) const;
   bool answer_similar();
-  void note(grpc::StatusCode code, const char* reason);
+  void note(grpc::StatusCode code, const char* reason, std::size_t n_kept = 0,
+            std::size_t n_shown = 0);
 
   Server& server_;
   const Method method_;

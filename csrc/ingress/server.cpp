@@ -63,7 +63,9 @@ class Server::HotService final : public grpc::Service {
 
 Server::Server(Options options)
     : options_(std::move(options)),
-      notes_(options_.log, options_.slow_seconds, options_.kept_answers),
+      notes_(options_.log, options_.slow_seconds, options_.logged_answers),
+      kept_recommend_(options_.kept_bytes, options_.kept_age),
+      kept_similar_(options_.kept_bytes / 4, options_.kept_age),
       native_(options_.native),
       recording_(options_.events),
       stub_(channel_to(options_.behind)),
@@ -85,9 +87,11 @@ Server::Server(Options options)
 
 Server::~Server() { stop(0); }
 
-void Server::set_routes(std::shared_ptr<const Routes> routes) {
+void Server::set_routes(std::shared_ptr<Routes> routes) {
+  std::shared_ptr<const Routes> before;  // ends after the lock, if this was its last holder
   std::lock_guard lock(routes_mutex_);
-  routes_.swap(routes);
+  routes->number = ++routes_set_;
+  before = std::exchange(routes_, std::move(routes));
 }
 
 std::shared_ptr<const Routes> Server::routes() const {

@@ -81,12 +81,14 @@ class Ingress:
         self._noting = threading.Lock()
         self._windows: list[float] = []
         self.answered: Counter[str] = Counter()
+        self.kept = 0
         try:
             self._server: Server = Server(_options(settings, behind))
         except RuntimeError as error:
             raise port_in_use(settings.server.listen) from error
         self.port = self._server.port
         metrics.before_page = self._note
+        metrics.count("kept_answers", "Answers that were given again", lambda: self.kept)
         platform.live.on_swap = platform.strategies.on_change = self.refresh
         self.refresh()
         self._ended = threading.Event()
@@ -201,6 +203,7 @@ class Ingress:
         for method, code, reason, counts, seconds in notes["tallies"]:
             self.answered[method] += sum(counts)
             self._metrics.observe_many(method, code, reason, counts, seconds)
+        self.kept += notes["n_kept"]
         platform = self._platform
         if notes["n_shown"]:
             platform.exposure.count(notes["n_shown"], notes["generated"])
@@ -289,7 +292,9 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         # All lines, those of slow calls, or none.
         "log": 2 if log.isEnabledFor(logging.INFO) else 1 if log.isEnabledFor(logging.WARNING) else 0,
         "slow_seconds": settings.log.slow_ms / 1000 or math.inf,
-        "kept_answers": 20_000,
+        "logged_answers": 20_000,
+        "kept_bytes": server.ingress.keep_mb * 1_000_000,
+        "kept_ms": round(server.ingress.keep_seconds * 1000),
         "busy_message": busy.message,
         "busy_details": busy.SerializeToString(),
         "late_message": late.message,
