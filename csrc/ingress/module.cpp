@@ -30,6 +30,9 @@ std::unique_ptr<Server> make(const py::dict& from) {
                     count("limit_id_bytes")};
   options.native = batching(from["native"]);
   options.events = batching(from["events"]);
+  options.delay = {std::chrono::microseconds(from["target_us"].cast<std::int64_t>()),
+                   std::chrono::microseconds(from["interval_us"].cast<std::int64_t>())};
+  options.niceness = from["niceness"].cast<int>();
   options.pass_all = from["pass_all"].cast<bool>();
   options.log = static_cast<LogLevel>(from["log"].cast<int>());
   options.slow_seconds = from["slow_seconds"].cast<double>();

@@ -37,6 +37,9 @@ struct Options {
   std::size_t threads = 1;
   Limits limits;
   Batching native, events;
+  Delay delay;  // of native calls
+  int niceness =
+      0;  // by which the threads that answer them stand back behind those that receive them
   bool pass_all = false;  // RecordEvents goes to the control server too
   LogLevel log = LogLevel::kAll;
   double slow_seconds = 1.0;

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Ingress", "built"]
 
 _DRAIN_S = 0.1
+# Between gRPC's threads, at 0, and the generator's, at 10.
+_NICENESS = 5
 # The number of a call, and what it is told: code, message, details, reason.
 _Failure = tuple[int, int, str, bytes, str]
 
@@ -262,7 +264,7 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
     # As of Admission: refused at once, to be tried again in a moment.
     busy = rich_status(
         ResourceExhaustedError(
-            f"{server.ingress.recommend.queue} calls are in work or waiting, as many as may; try again in a moment",
+            "more calls wait than can be answered in time; try again in a moment",
             reason="SERVER_BUSY",
             retry_delay_ms=200,
         )
@@ -288,6 +290,9 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "limit_id_bytes": limits.id_bytes,
         "native": _batching(server.ingress.recommend),
         "events": _batching(server.ingress.events),
+        "target_us": round(server.ingress.target_ms * 1000),
+        "interval_us": round(server.ingress.interval_ms * 1000),
+        "niceness": _NICENESS,
         "pass_all": _traced(settings),
         # All lines, those of slow calls, or none.
         "log": 2 if log.isEnabledFor(logging.INFO) else 1 if log.isEnabledFor(logging.WARNING) else 0,
