@@ -89,7 +89,7 @@ py::tuple user_vectors(const Engine& engine, const std::vector<std::string>& use
   {
     py::gil_scoped_release release;
     for (std::size_t i = 0; i < users.size(); ++i) {
-      const auto vector = engine.user_vector(*state, users[i], plan);
+      const auto vector = user_vector(*state, users[i], plan);
       there[i] = !vector.empty();
       std::copy(vector.begin(), vector.end(), vectors.begin() + static_cast<std::ptrdiff_t>(i * d));
     }

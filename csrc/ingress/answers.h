@@ -30,6 +30,7 @@ struct Route {
   double max_generated_share = 1.0;
   double share_over_time = 1.0;  // of what is shown over a while, which `window` counts
   std::size_t window = 0;
+  std::size_t vectors = 0;  // items to search for near the user's vector; 0: no source asks
 };
 
 // All of one moment: calls are answered by the state that came with the names and the tails, until

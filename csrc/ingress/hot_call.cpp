@@ -83,12 +83,14 @@ void HotCall::begin() {
       bool plain = false;
       if (routes_ != nullptr && method_ == Method::kRecommend) {
         if (auto one = parse_recommend(request(), *routes_, limits)) {
-          parsed_.push_back(std::move(*one));
+          std::vector<RecommendRequest> only;
+          only.push_back(std::move(*one));
+          ask(std::move(only));
           plain = true;
         }
       } else if (routes_ != nullptr && method_ == Method::kBatchRecommend) {
         if (auto many = parse_batch(request(), *routes_, limits)) {
-          parsed_ = std::move(*many);
+          ask(std::move(*many));
           plain = true;
         }
       } else if (routes_ != nullptr) {
@@ -103,6 +105,48 @@ void HotCall::begin() {
       }
     }
   }
+  if (!needs_search())
+    rank();
+  else if (!server_.searching_.put(this))
+    refuse();
+}
+
+void HotCall::ask(std::vector<RecommendRequest> requests) {
+  asked_.reserve(requests.size());
+  for (RecommendRequest& request : requests) {
+    Asked& asked = asked_.emplace_back();
+    // Of one request alone it is known that none was kept.
+    if (method_ == Method::kBatchRecommend)
+      asked.kept = server_.kept_recommend_.find(request.bytes, *routes_);
+    asked.request = std::move(request);
+  }
+}
+
+bool HotCall::needs_search() const {
+  return std::any_of(asked_.begin(), asked_.end(), [](const Asked& asked) {
+    return !asked.kept && asked.request.route->vectors > 0;
+  });
+}
+
+void HotCall::searches(std::vector<Search>& out) {
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    const RecommendRequest& request = asked_[i].request;
+    const Query& query = request.query;
+    if (asked_[i].kept || request.route->vectors == 0 || !query.personalised) continue;
+    asked_[i].moment.emplace(*routes_, query.user_id);
+    auto vector = user_vector(*routes_->state, query.user_id, request.route->plan);
+    if (!vector.empty())
+      out.push_back({0, i, routes_->number, request.route->vectors, std::move(vector)});
+  }
+}
+
+void HotCall::found(std::size_t place, std::vector<std::uint32_t> rows, std::vector<float> scores) {
+  Query& query = asked_.at(place).request.query;
+  query.vector_rows = std::move(rows);
+  query.vector_scores = std::move(scores);
+}
+
+void HotCall::rank() {
   if (!server_.native_.put(this)) refuse();
 }
 
@@ -164,8 +208,8 @@ void HotCall::answer_health() {
 double HotCall::generated_share(const Route& route) const {
   if (route.share_over_time >= 1.0) return route.max_generated_share;
   double wanted = 0.0;
-  for (const RecommendRequest& request : parsed_)
-    if (request.route == &route) wanted += static_cast<double>(request.query.n);
+  for (const Asked& asked : asked_)
+    if (asked.request.route == &route) wanted += static_cast<double>(asked.request.query.n);
   const auto [shown, generated] = server_.notes_.totals(route.window);
   const double room = (route.share_over_time * (shown + wanted) - generated) / wanted;
   return std::min(route.max_generated_share, std::min(1.0, std::max(0.0, room)));
@@ -187,10 +231,10 @@ bool HotCall::answer_recommend() {
   static thread_local std::string out, part;
   out.clear();
   std::vector<Shown> shown;
-  shown.reserve(parsed_.size());
+  shown.reserve(asked_.size());
   // Plans whose share of generated items is smaller just now than their strategy says.
   std::map<const Route*, std::optional<Plan>> plans;
-  for (const RecommendRequest& request : parsed_) {
+  for (const auto& [request, kept, moment] : asked_) {
     const auto [place, is_new] = plans.try_emplace(request.route);
     if (!is_new) continue;
     const double share = generated_share(*request.route);
@@ -200,16 +244,14 @@ bool HotCall::answer_recommend() {
   }
   WireWriter batch(out);
   std::size_t n_kept = 0, n_shown = 0;
-  for (const RecommendRequest& request : parsed_) {
-    if (method_ == Method::kBatchRecommend) {
-      if (const auto kept = server_.kept_recommend_.find(request.bytes, *routes_)) {
-        batch.message(1, text_of(kept->response));
-        ++n_kept;
-        n_shown += kept->n_items;
-        continue;
-      }
+  for (const auto& [request, kept, searched] : asked_) {
+    if (kept) {
+      batch.message(1, text_of(kept->response));
+      ++n_kept;
+      n_shown += kept->n_items;
+      continue;
     }
-    const Moment moment(*routes_, request.query.user_id);
+    const Moment moment = searched ? *searched : Moment(*routes_, request.query.user_id);
     const auto& narrowed = plans[request.route];
     const Answer found =
         aigc::answer(*routes_->state, narrowed ? *narrowed : request.route->plan, request.query);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,14 @@ class HotCall final : public grpc::ServerUnaryReactor {
   bool wanted();
 
   std::string_view request() const;
+
+  // The searches that the call's requests need, none where there is no history to search by.
+  void searches(std::vector<Search>& out);
+  void found(std::size_t place, std::vector<std::uint32_t> rows, std::vector<float> scores);
+
+  // To the threads that rank.
+  void rank();
+
   void succeed(std::string_view response);
   void fail(grpc::StatusCode code, const std::string& message, const std::string& details,
             const char* reason);
@@ -39,6 +48,16 @@ class HotCall final : public grpc::ServerUnaryReactor {
   bool InternalInlineable() override { return true; }
 
  private:
+  // A request, with its answer where one was kept when it came, else with what its answer depends
+  // on.
+  struct Asked {
+    RecommendRequest request;
+    std::optional<KeptAnswer> kept;
+    std::optional<Moment> moment;
+  };
+
+  void ask(std::vector<RecommendRequest> requests);
+  bool needs_search() const;
   void refuse();
   void answer_health();
   bool answer_kept();
@@ -57,7 +76,7 @@ class HotCall final : public grpc::ServerUnaryReactor {
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::chrono::duration<double> waited_{0.0};
   std::shared_ptr<const Routes> routes_;
-  std::vector<RecommendRequest> parsed_;
+  std::vector<Asked> asked_;
   Query similar_;
   std::atomic<bool> cancelled_{false};
   std::unique_ptr<grpc::ClientContext> behind_;

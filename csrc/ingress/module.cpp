@@ -1,5 +1,6 @@
 // aigc_server._ingress: the ingress for Python. The States and Plans are those of
 // aigc._kernel.
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -29,6 +30,7 @@ std::unique_ptr<Server> make(const py::dict& from) {
   options.limits = {count("limit_n"), count("limit_batch"), count("limit_ids"),
                     count("limit_id_bytes")};
   options.native = batching(from["native"]);
+  options.searches = batching(from["searches"]);
   options.events = batching(from["events"]);
   options.delay = {std::chrono::microseconds(from["target_us"].cast<std::int64_t>()),
                    std::chrono::microseconds(from["interval_us"].cast<std::int64_t>())};
@@ -47,20 +49,19 @@ std::unique_ptr<Server> make(const py::dict& from) {
   return std::make_unique<Server>(std::move(options));
 }
 
-void set_routes(
-    Server& server, std::shared_ptr<State> state, std::string snapshot,
-    const std::vector<std::tuple<std::string, Plan, py::bytes, double, double, std::size_t>>&
-        routes,
-    bool experiment, const Plan& similar) {
+std::uint64_t set_routes(Server& server, std::shared_ptr<State> state, std::string snapshot,
+                         const std::vector<std::tuple<std::string, Plan, py::bytes, double, double,
+                                                      std::size_t, std::size_t>>& routes,
+                         bool experiment, const Plan& similar) {
   auto made = std::make_shared<Routes>();
   made->state = std::move(state);
   made->snapshot = std::move(snapshot);
   made->experiment = experiment;
   made->similar = similar;
-  for (const auto& [name, plan, tail, most, over_time, window] : routes)
-    made->by_name[name] = {name, plan, std::string(tail), most, over_time, window};
+  for (const auto& [name, plan, tail, most, over_time, window, vectors] : routes)
+    made->by_name[name] = {name, plan, std::string(tail), most, over_time, window, vectors};
   py::gil_scoped_release release;
-  server.set_routes(std::move(made));
+  return server.set_routes(std::move(made));
 }
 
 py::list take_events(Server& server) {
@@ -89,6 +90,42 @@ void answer_events(
   for (const auto& [number, code, message, details, reason] : failures)
     outcomes.push_back({number, "", static_cast<grpc::StatusCode>(code), message, details, reason});
   server.recording().answer(std::move(outcomes));
+}
+
+py::list take_searches(Server& server) {
+  std::vector<Search> searches;
+  {
+    py::gil_scoped_release release;
+    searches = server.searching().take();
+  }
+  py::list out;
+  for (const Search& search : searches)
+    out.append(py::make_tuple(
+        search.call, search.place, search.routes, search.limit,
+        py::array_t<float>({std::size_t{1}, search.vector.size()}, search.vector.data())));
+  return out;
+}
+
+void answer_searches(
+    Server& server,
+    const std::vector<std::tuple<std::uint64_t, std::size_t, py::array_t<std::int64_t>,
+                                 py::array_t<float>>>& found,
+    const std::vector<std::uint64_t>& unable) {
+  std::vector<Found> all;
+  all.reserve(found.size());
+  for (const auto& [call, place, rows, scores] : found) {
+    Found& one = all.emplace_back();
+    one.call = call;
+    one.place = place;
+    const py::ssize_t n = std::min(rows.size(), scores.size());
+    for (py::ssize_t i = 0; i < n; ++i) {
+      if (rows.data()[i] < 0) continue;
+      one.rows.push_back(static_cast<std::uint32_t>(rows.data()[i]));
+      one.scores.push_back(scores.data()[i]);
+    }
+  }
+  py::gil_scoped_release release;
+  server.searching().answer(std::move(all), unable);
 }
 
 py::dict take_notes(Server& server) {
@@ -135,6 +172,8 @@ PYBIND11_MODULE(_ingress, module) {
       .def("take_events", &aigc::ingress::take_events)
       .def("answer_events", &aigc::ingress::answer_events, py::arg("responses"),
            py::arg("failures"))
+      .def("take_searches", &aigc::ingress::take_searches)
+      .def("answer_searches", &aigc::ingress::answer_searches, py::arg("found"), py::arg("unable"))
       .def("set_windows", &Server::set_windows, py::arg("windows"))
       .def("take_notes", &aigc::ingress::take_notes)
       .def("stop", &Server::stop, py::arg("grace_ms"), py::call_guard<py::gil_scoped_release>());

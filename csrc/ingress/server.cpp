@@ -69,6 +69,7 @@ Server::Server(Options options)
       kept_recommend_(options_.kept_bytes, options_.kept_age),
       kept_similar_(options_.kept_bytes / 4, options_.kept_age),
       native_(options_.native, options_.delay, options_.threads),
+      searching_(*this, options_.searches, options_.delay),
       recording_(options_.events),
       stub_(channel_to(options_.behind)),
       proxy_(stub_),
@@ -89,11 +90,12 @@ Server::Server(Options options)
 
 Server::~Server() { stop(0); }
 
-void Server::set_routes(std::shared_ptr<Routes> routes) {
+std::uint64_t Server::set_routes(std::shared_ptr<Routes> routes) {
   std::shared_ptr<const Routes> before;  // ends after the lock, if this was its last holder
   std::lock_guard lock(routes_mutex_);
   routes->number = ++routes_set_;
   before = std::exchange(routes_, std::move(routes));
+  return routes_set_;
 }
 
 std::shared_ptr<const Routes> Server::routes() const {
@@ -124,6 +126,7 @@ void Server::stop(int grace_ms) {
   if (server_ != nullptr)
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
   native_.close();
+  searching_.close();
   recording_.close();
   for (std::thread& worker : workers_) worker.join();
 }

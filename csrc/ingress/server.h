@@ -17,6 +17,7 @@
 #include "notes.h"
 #include "proxy.h"
 #include "recording.h"
+#include "searching.h"
 #include "waiting.h"
 
 namespace aigc::ingress {
@@ -36,7 +37,7 @@ struct Options {
   std::map<std::string, int> connection;  // gRPC's channel arguments for the public port
   std::size_t threads = 1;
   Limits limits;
-  Batching native, events;
+  Batching native, searches, events;
   Delay delay;  // of native calls
   int niceness =
       0;  // by which the threads that answer them stand back behind those that receive them
@@ -61,17 +62,21 @@ class Server {
   int port() const { return port_; }
 
   // What natively answers; until there is one every call is passed on.
-  void set_routes(std::shared_ptr<Routes> routes);
+  // Gives the number of the routes.
+  std::uint64_t set_routes(std::shared_ptr<Routes> routes);
   void set_health(const std::string& service, bool serving);
 
   // Calls of RecordEvents, which Python answers.
   Recording& recording() { return recording_; }
 
+  // Calls that wait for a search, which Python does.
+  Searching& searching() { return searching_; }
+
   Taken take_notes() { return notes_.take(); }
   void set_windows(std::vector<std::pair<double, double>> windows) {
     notes_.set_windows(std::move(windows));
   }
-  std::size_t waiting() const { return native_.size() + recording_.size(); }
+  std::size_t waiting() const { return native_.size() + searching_.size() + recording_.size(); }
 
   // Accept nothing more; what was accepted has `grace_ms` to end. Then end the threads.
   void stop(int grace_ms);
@@ -87,6 +92,7 @@ class Server {
   Notes notes_;
   KeptAnswers kept_recommend_, kept_similar_;
   Waiting<HotCall> native_;
+  Searching searching_;
   Recording recording_;
   Stub stub_;
   ProxyService proxy_;

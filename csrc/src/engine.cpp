@@ -146,8 +146,7 @@ std::pair<std::shared_ptr<State>, std::vector<Answer>> Engine::recommend(
   return {std::move(now), std::move(answers)};
 }
 
-std::vector<float> Engine::user_vector(const State& state, const std::string& user,
-                                       const Plan& plan) const {
+std::vector<float> user_vector(const State& state, const std::string& user, const Plan& plan) {
   Query query;
   query.user_id = user;
   return Request(state, plan, query).vector();

@@ -18,11 +18,14 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import numpy as np
 import structlog
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
 from aigc.entities import Event
 from aigc.errors import AigcError, ResourceExhaustedError
+from aigc.index.vector_index import VectorIndex
 from aigc.recommend.similar import SIMILAR
 from aigc.recommend.strategy import Strategy
 from aigc.services.platform import Platform
@@ -82,6 +85,7 @@ class Ingress:
         self._refreshing = threading.Lock()
         self._noting = threading.Lock()
         self._windows: list[float] = []
+        self._indexes: dict[int, VectorIndex | None] = {}
         self.answered: Counter[str] = Counter()
         self.kept = 0
         try:
@@ -96,6 +100,7 @@ class Ingress:
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._take_events, name="ingress-events", daemon=True),
+            threading.Thread(target=self._take_searches, name="ingress-searches", daemon=True),
             threading.Thread(target=self._take_notes, name="ingress-notes", daemon=True),
         ]
         for thread in self._threads:
@@ -119,7 +124,8 @@ class Ingress:
             self._windows = sorted({strategy.generate.share_hours for strategy, _ in plans})
             self._count_windows()
             for strategy, plan in plans:
-                if _plain(strategy, vectors=serving.index is not None):
+                if _plain(strategy):
+                    searched = [s.limit for s in strategy.sources if s.kind == "vector" and serving.index is not None]
                     tail = recommendation_service_pb2.RecommendResponse(
                         strategy=strategy.name, snapshot_id=serving.snapshot_id, model_versions=dict(serving.models)
                     )
@@ -131,12 +137,15 @@ class Ingress:
                             strategy.max_generated_share,
                             strategy.generate.share_over_time,
                             self._windows.index(strategy.generate.share_hours),
+                            max(searched, default=0),
                         )
                     )
             if not self._traced:
-                self._server.set_routes(
+                number = self._server.set_routes(
                     serving.state, serving.snapshot_id, routes, book.experiment is not None, SIMILAR.plan()
                 )
+                # Calls that began under the routes before search the index of then.
+                self._indexes = {n: i for n, i in self._indexes.items() if n == number - 1} | {number: serving.index}
 
     def stop(self, grace_ms: int) -> None:
         """Accept nothing more, let what was accepted end within the grace period, and note what it left."""
@@ -192,6 +201,24 @@ class Ingress:
             reason = "INTERNAL"
         return number, status.code, status.message, status.SerializeToString(), reason
 
+    def _take_searches(self) -> None:
+        while searches := self._server.take_searches():
+            found: list[tuple[int, int, NDArray[np.int64], NDArray[np.float32]]] = []
+            unable: set[int] = set()
+            for call, place, routes, limit, vector in searches:
+                index = self._indexes.get(routes)
+                if index is None:
+                    unable.add(call)
+                    continue
+                # One by one: the last bit of a score must not depend on the company, or ties would break by it.
+                try:
+                    rows, scores = index.search(vector, limit)
+                    found.append((call, place, rows[0], scores[0]))
+                except Exception:
+                    # Whatever it was, the control server finds the words for it.
+                    unable.add(call)
+            self._server.answer_searches([one for one in found if one[0] not in unable], sorted(unable))
+
     def _take_notes(self) -> None:
         while not self._ended.wait(_DRAIN_S):
             self._note()
@@ -244,12 +271,11 @@ def _recorded_response(new: int, known: int) -> bytes:
     return event_service_pb2.RecordEventsResponse(accepted_count=new, duplicate_count=known).SerializeToString()
 
 
-def _plain(strategy: Strategy, *, vectors: bool) -> bool:
-    """Does the Engine alone make this strategy's answers?"""
+def _plain(strategy: Strategy) -> bool:
+    """Does the Engine make this strategy's answers, with at most a search of vectors?"""
     generate = strategy.generate
-    searches = vectors and any(source.kind == "vector" for source in strategy.sources)
     adapts = generate.enabled and generate.adapt_share
-    return not (searches or adapts or strategy.learning.enabled or generate.explore_slots)
+    return not (adapts or strategy.learning.enabled or generate.explore_slots)
 
 
 def _traced(settings: Settings) -> bool:
@@ -289,6 +315,7 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "limit_ids": limits.ids,
         "limit_id_bytes": limits.id_bytes,
         "native": _batching(server.ingress.recommend),
+        "searches": _batching(server.ingress.searches),
         "events": _batching(server.ingress.events),
         "target_us": round(server.ingress.target_ms * 1000),
         "interval_us": round(server.ingress.interval_ms * 1000),

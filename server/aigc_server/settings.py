@@ -77,6 +77,7 @@ class IngressSettings:
         mode: ``auto`` uses it where it was built, ``on`` insists on it, ``off`` does without.
         threads: That answer recommendations; 0 for one a core.
         recommend: The queue in front of these threads.
+        searches: The queue in front of the thread that searches vectors, for strategies that have such a source.
         target_ms: Longest wait in a queue that has not been empty for ``interval_ms``: whose turn would come later is
             refused at once. 0 for no limit but the queue's length.
         interval_ms: How long a burst may take to go by.
@@ -90,6 +91,7 @@ class IngressSettings:
     mode: str = "auto"
     threads: int = 0
     recommend: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=1))
+    searches: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=64))
     target_ms: float = 10.0
     interval_ms: float = 300.0
     events: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=256, delay_us=2000))

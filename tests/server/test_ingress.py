@@ -62,8 +62,12 @@ PLAIN = (
     {"user_id": "cooking-fan-1", "deny_item_ids": ["music-1", "garden-2"], "context_item_id": "garden-4"},
     {"user_id": "cooking-fan-1", "non_personalised": True},
     {"user_id": "用户", "n": 5, "explain": True},
+    {"user_id": "space-fan-0", "strategy": "content"},
+    {"user_id": "music-fan-4", "strategy": "content", "context_item_id": "garden-4", "explain": True, "n": 40},
+    {"user_id": "music-fan-4", "strategy": "content", "non_personalised": True},
+    {"user_id": "用户", "strategy": "content"},
 )
-LEFT = ({"user_id": "space-fan-0", "strategy": "learning"}, {"user_id": "space-fan-0", "strategy": "content"})
+LEFT = ({"user_id": "space-fan-0", "strategy": "learning"},)
 WRONG = (
     {"n": -1},
     {"n": 1001},

@@ -64,6 +64,15 @@ async def test_what_the_user_does_is_in_the_next_answer_and_others_keep_theirs(c
     assert await recommend(client, other) == others
 
 
+async def test_what_the_user_does_counts_where_vectors_are_searched(client: Client) -> None:
+    asked = pb.RecommendRequest(user_id="space-fan-0", n=5, strategy="content")
+    await recommend(client, asked)  # made by the share that is left for generated items just then, and not kept
+    first = await recommend(client, asked)
+    assert await recommend(client, asked) == first
+    await like(client, "space-fan-0", items_of(first)[0])
+    assert items_of(first)[0] not in items_of(await recommend(client, asked))
+
+
 async def test_wishes_count_at_once(client: Client) -> None:
     await recommend(client)
     wishes = profile_pb2.Preferences(user_id="space-fan-0", dislikes=["space"])

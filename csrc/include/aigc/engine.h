@@ -37,6 +37,9 @@ struct Answer {
 // wrong.
 Answer answer(const State& state, const Plan& plan, const Query& query);
 
+// The user's history as one embedding of unit length; empty when there is none.
+std::vector<float> user_vector(const State& state, const std::string& user, const Plan& plan);
+
 class Engine {
  public:
   // Replace what is served. A call that runs keeps the state it began with.
@@ -48,10 +51,6 @@ class Engine {
   // Answers in the order of the queries, all of one state, which is given back with them.
   std::pair<std::shared_ptr<State>, std::vector<Answer>> recommend(
       const std::vector<Query>& queries, const Plan& plan) const;
-
-  // The user's history as one embedding of unit length; empty when there is none.
-  std::vector<float> user_vector(const State& state, const std::string& user,
-                                 const Plan& plan) const;
 
   std::vector<std::pair<std::string, float>> similar_users(const std::string& user,
                                                            std::size_t n) const;
