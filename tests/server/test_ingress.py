@@ -110,6 +110,14 @@ async def test_what_needs_python_is_passed_on(fronts: Fronts, fields: dict[str, 
     assert await calls_seen(fronts.app) == 0
 
 
+async def test_who_comes_while_there_is_no_index_to_search_is_passed_on(fronts: Fronts) -> None:
+    assert fronts.app.ingress is not None
+    fronts.app.ingress._indexes.clear()
+    request = pb.RecommendRequest(user_id="space-fan-0", strategy="content")
+    assert await answer_of(fronts.front.Recommend(request)) == await answer_of(fronts.behind.Recommend(request))
+    assert await calls_seen(fronts.app) == 0
+
+
 @pytest.mark.parametrize("fields", WRONG, ids=lambda f: str(f)[:30])
 async def test_both_fronts_explain_the_same_error(fronts: Fronts, fields: dict[str, object]) -> None:
     request = pb.RecommendRequest(**fields)
