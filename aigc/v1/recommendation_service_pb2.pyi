@@ -128,7 +128,9 @@ class RecommendResponse(_message.Message):
     SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
     MODEL_VERSIONS_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
-    """To be quoted by the events that the answer leads to."""
+    """To be quoted by the events that the answer leads to. It names this list: who asks the same again before anything
+    changed may be given the same list with the same id.
+    """
     strategy: _builtins.str
     """The strategy that made it."""
     experiment: _builtins.str
