@@ -7,6 +7,8 @@ verdict is on the slope of the memory after the first minutes, on errors, and on
 Prediction, written before the run: no error, under 1 MB a minute of anonymous memory after the third minute, as many
 descriptors and threads at the end as after the start.
 
+``--parts`` leaves some of it out, to find what a finding comes from; ``read`` is the load without a word of events.
+
 python benchmarks/soak.py --minutes 10 [--home DIR] [--sanitized build/ingress-address/_ingress.so]
 """
 
@@ -95,7 +97,7 @@ class Load:
             thread.join()
 
 
-def start_all(load: Load, scale: float) -> None:
+def start_all(load: Load, scale: float, *, events_too: bool) -> None:
     def user(rng: random.Random) -> str:
         return str(rng.randrange(1, USERS + 1))
 
@@ -175,12 +177,14 @@ def start_all(load: Load, scale: float) -> None:
 
     for number in range(2):
         load.start("Recommend", 150 * scale, recommending)
-        load.start("RecordEvents", 40 * scale, recording)
+        if events_too:
+            load.start("RecordEvents", 40 * scale, recording)
         load.start("passed on", 15 * scale, passed_on)
         del number
     load.start("BatchRecommend", 10 * scale, batching)
     load.start("SimilarItems", 50 * scale, similar)
-    load.start("StreamEvents", 5 * scale, streaming)
+    if events_too:
+        load.start("StreamEvents", 5 * scale, streaming)
     load.start("wrong", 5 * scale, wrong)
     load.start("health", 5 * scale, health)
 
@@ -226,6 +230,7 @@ def main() -> int:
     parser.add_argument("--sanitized", type=Path)
     parser.add_argument("--scale", type=float, default=1, help="Of all rates")
     parser.add_argument("--swap-every", type=float, default=5, help="Seconds")
+    parser.add_argument("--parts", default="load,swaps,hostile", help="Of load or read, swaps, hostile")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     started = time.perf_counter()
@@ -234,11 +239,14 @@ def main() -> int:
         with Served(home, options.front, sanitized=options.sanitized) as server:
             print(f"{options.front}, {options.minutes:g} minutes; at the start {server.usage()}")
             load, seen = Load(server, options.seed), Counter[str]()
-            start_all(load, options.scale)
-            others = [
-                threading.Thread(target=molest, args=(server, load.ended, seen, 16 * options.scale)),
-                threading.Thread(target=swap, args=(home, load.ended, seen, options.swap_every)),
-            ]
+            parts = set(options.parts.split(","))
+            if parts & {"load", "read"}:
+                start_all(load, options.scale, events_too="load" in parts)
+            others = []
+            if "hostile" in parts:
+                others.append(threading.Thread(target=molest, args=(server, load.ended, seen, 18 * options.scale)))
+            if "swaps" in parts:
+                others.append(threading.Thread(target=swap, args=(home, load.ended, seen, options.swap_every)))
             for thread in others:
                 thread.start()
             usages: list[tuple[float, Usage]] = []
