@@ -46,7 +46,10 @@ def usage(pid: int) -> Usage:
 
 
 class Served:
-    """``aigc serve`` over a copy of a data directory. ``sanitized`` is the file of an ASAN+UBSAN ingress."""
+    """``aigc serve`` over a copy of a data directory.
+
+    ``sanitized`` is the file of an ASAN+UBSAN ingress; with ``leaks`` what nobody refers to at the exit is in the log.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Served:
         *,
         core: int | None = None,
         sanitized: Path | None = None,
+        leaks: bool = False,
         log: Path | None = None,
         **environment: str,
     ) -> None:
@@ -76,7 +80,8 @@ class Served:
             # abort_on_error: a finding is a crash that the one who waits for the process sees.
             environment |= {
                 "LD_PRELOAD": " ".join(libraries),
-                "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:quarantine_size_mb=16",
+                "ASAN_OPTIONS": f"detect_leaks={int(leaks)}:abort_on_error=1:quarantine_size_mb=16",
+                "LSAN_OPTIONS": "exitcode=0:max_leaks=0",
                 "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
                 "PYTHONMALLOC": "malloc",
             }

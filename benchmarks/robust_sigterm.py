@@ -1,28 +1,30 @@
 """SIGTERM under load, again and again: is any accepted call lost, and does health turn before the port closes?
 
 Callers with calls of every kind in flight (unary, batches, events, streams of events, calls passed on) know two
-servers, as behind a balancer; one is told to end. What a caller sees is one of three:
+servers, as behind a balancer; one is told to end. Each call brings a name of its own in ``x-request-id``, and the
+server that ends logs every call that it begins, so that the two accounts can be compared. A call that is not OK
 
-* OK;
-* UNAVAILABLE for a call that was started after the port had closed, or that gRPC refused before the server saw it
-  (GOAWAY): it was never accepted, and succeeds at the other server, where it is sent at once;
-* anything else, and UNAVAILABLE for a call whose server had begun it: a failure.
+* was begun when the server's log names it: a failure;
+* was refused when the log does not: gRPC turned it away before any handler saw it. The caller sends it to the other
+  server, as its service config would.
 
-A call counts as begun when it was sent before the port closed and health had said SERVING at that moment or NOT_SERVING
-after. gRPC repeats by itself what a GOAWAY refused, so every call that started before the port closed must end OK; the
-callers do not repeat those. Every event acknowledged must be in the store.
+``--retrying``: the callers have both addresses in one channel and the service config that ships beside the protos; then
+what the application sees is counted, and every call must be OK. Every event acknowledged must be in a store.
 
-Prediction, written before the run: no failure and no event lost in 20 ends on either front; Check and Watch see
-NOT_SERVING about 500 ms before the port closes; the end within a second after it.
+Prediction, written before the run: some tens of calls in 20 ends are refused with CANCELLED or UNAVAILABLE, not one of
+them is in the server's log; with the service config the application sees no failure; Check and Watch see NOT_SERVING
+about 500 ms before the port closes; the end within a second after it.
 
-python benchmarks/robust_sigterm.py [--home DIR] [--rounds 20] [--front ingress]
+python benchmarks/robust_sigterm.py [--home DIR] [--rounds 20] [--front ingress] [--retrying]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import random
+import re
 import shutil
 import signal
 import socket
@@ -46,6 +48,8 @@ from aigc.v1 import recommendation_service_pb2 as pb
 
 CALLERS = 24
 GRACE_S = 10.0
+CONFIG = Path(__file__).resolve().parents[1] / "proto" / "aigc" / "v1" / "aigc_v1_service_config.json"
+REFUSED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 class Watcher:
@@ -60,7 +64,7 @@ class Watcher:
             thread.start()
 
     def join(self) -> None:
-        """Wait for all callers."""
+        """Wait until it has seen all."""
         for thread in self._threads:
             thread.join()
 
@@ -101,11 +105,13 @@ class Watcher:
 class Callers:
     """Threads with calls in flight at ``server``; what it did not accept goes to ``other``."""
 
-    def __init__(self, server: Served, other: Served, seed: int) -> None:
+    def __init__(self, server: Served, other: Served, seed: int, *, retrying: bool) -> None:
         self.ended = threading.Event()
         self.outcomes: Counter[str] = Counter()
-        self.refused: list[tuple[float, str]] = []
+        self.not_ok: dict[str, str] = {}
+        """Name of a call to the server that ends → what its caller was told."""
         self.acknowledged: set[str] = set()
+        self._retrying = retrying
         self._addresses = server.address, other.address
         self._lock = threading.Lock()
         kinds = ("Recommend", "BatchRecommend", "RecordEvents", "StreamEvents", "passed on", "SimilarItems")
@@ -116,60 +122,66 @@ class Callers:
             thread.start()
 
     def join(self) -> None:
-        """Stop looking, and wait."""
+        """Call no more, and wait."""
         self.ended.set()
         for thread in self._threads:
             thread.join()
 
+    def _channels(self) -> list[grpc.Channel]:
+        options: list[tuple[str, object]] = [("grpc.use_local_subchannel_pool", 1)]
+        if not self._retrying:
+            return [grpc.insecure_channel(address, options=options) for address in self._addresses]
+        options.append(("grpc.service_config", CONFIG.read_text()))
+        return [grpc.insecure_channel("ipv4:" + ",".join(self._addresses), options=options)]
+
     def _run(self, kind: str, number: int, seed: int) -> None:
         rng = random.Random(f"{seed}-{number}")
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        channels = [grpc.insecure_channel(a, options=options) for a in self._addresses]
+        channels = self._channels()
         where = 0
         sequence = 0
         while not self.ended.is_set():
             names = [f"{seed}-{number}-{sequence}-{i}" for i in range(8)]
             sequence += 1
-            began = time.monotonic()
             try:
                 self._call(kind, channels[where], rng, names)
                 outcome = "OK"
             except grpc.RpcError as error:
-                outcome = f"{kind}: {error.code().name}: {error.details()}"
-                if where == 0 and error.code() is grpc.StatusCode.UNAVAILABLE:
+                outcome = f"{error.code().name}: {re.sub(r'ipv4:[0-9.:]+', 'it', str(error.details()))}"
+                if where == 0:
                     with self._lock:
-                        self.refused.append((began, outcome))
-                    outcome = "sent again"
-                    where = 1
+                        self.not_ok[names[0]] = outcome
+                    if not self._retrying and error.code() in REFUSED:
+                        where = 1
             with self._lock:
                 self.outcomes[outcome] += 1
         for channel in channels:
             channel.close()
 
     def _call(self, kind: str, channel: grpc.Channel, rng: random.Random, names: list[str]) -> None:
+        called = {"metadata": [("x-request-id", names[0])], "timeout": 20}
         recommending = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
         recording = event_service_pb2_grpc.EventServiceStub(channel)
         one = pb.RecommendRequest(user_id=str(rng.randrange(1, 600)), n=20)
         if kind == "Recommend":
-            recommending.Recommend(one, timeout=20)
+            recommending.Recommend(one, **called)
         elif kind == "BatchRecommend":
-            recommending.BatchRecommend(pb.BatchRecommendRequest(requests=[one] * 64), timeout=20)
+            recommending.BatchRecommend(pb.BatchRecommendRequest(requests=[one] * 64), **called)
         elif kind == "SimilarItems":
-            recommending.SimilarItems(pb.SimilarItemsRequest(item_id="1", n=20), timeout=20)
+            recommending.SimilarItems(pb.SimilarItemsRequest(item_id="1", n=20), **called)
         elif kind == "passed on":
             if rng.random() < 0.5:
-                recommending.SimilarUsers(pb.SimilarUsersRequest(user_id=one.user_id, n=10), timeout=20)
+                recommending.SimilarUsers(pb.SimilarUsersRequest(user_id=one.user_id, n=10), **called)
             else:
-                admin_service_pb2_grpc.AdminServiceStub(channel).GetStatus(admin.GetStatusRequest(), timeout=20)
+                admin_service_pb2_grpc.AdminServiceStub(channel).GetStatus(admin.GetStatusRequest(), **called)
         else:
             made = [event_pb2.Event(id=n, user_id=one.user_id, item_id="1", type="view") for n in names]
             if kind == "RecordEvents":
-                recording.RecordEvents(events.RecordEventsRequest(events=made), timeout=20)
+                recording.RecordEvents(events.RecordEventsRequest(events=made), **called)
                 with self._lock:
                     self.acknowledged.update(names)
             else:
                 batches = (events.StreamEventsRequest(events=[event]) for event in made)
-                for answer in recording.StreamEvents(batches, timeout=20):
+                for answer in recording.StreamEvents(batches, **called):
                     with self._lock:
                         self.acknowledged.add(names[answer.batch_index])
 
@@ -179,20 +191,22 @@ def main() -> int:
     parser.add_argument("--home", type=Path)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--front", choices=("ingress", "control"), default="ingress")
+    parser.add_argument("--retrying", action="store_true", help="Callers with the service config beside the protos")
     parser.add_argument("--sanitized", type=Path)
     options = parser.parse_args()
     started = time.perf_counter()
     totals: Counter[str] = Counter()
     check_lead, watch_lead, drains, ends = [], [], [], []
-    lost = failed = 0
+    lost = failed = refused = 0
     with tempfile.TemporaryDirectory(prefix="aigc-sigterm-") as name:
         home = trained_home(Path(name), options.home)
         shutil.copytree(home, Path(name) / "other")
         with Served(Path(name) / "other", options.front) as other:
             for number in range(options.rounds):
-                server = Served(home, options.front, sanitized=options.sanitized)
+                log = Path(name) / f"{number}.log"
+                server = Served(home, options.front, sanitized=options.sanitized, log=log, AIGC_LOG__LEVEL="info")
                 watcher = Watcher(server)
-                callers = Callers(server, other, number)
+                callers = Callers(server, other, number, retrying=options.retrying)
                 time.sleep(0.7 + 0.3 * random.Random(number).random())
                 told = time.monotonic()
                 server.process.send_signal(signal.SIGTERM)
@@ -201,12 +215,14 @@ def main() -> int:
                 time.sleep(0.2)
                 callers.join()
                 watcher.join()
-                broken = [what for began, what in callers.refused if began < watcher.closed - 0.02]
-                failed += len(broken) + sum(
-                    count for what, count in callers.outcomes.items() if what not in ("OK", "sent again")
-                )
-                if broken or set(callers.outcomes) - {"OK", "sent again"}:
-                    print(f"  round {number}: {broken[:5]} {dict(callers.outcomes)}")
+                begun = begun_calls(log)
+                broken = {n: w for n, w in callers.not_ok.items() if options.retrying or n in begun}
+                failed += len(broken)
+                refused += len(callers.not_ok) - len(broken)
+                others = sum(c for what, c in callers.outcomes.items() if what != "OK") - len(callers.not_ok)
+                failed += others
+                if broken or others:
+                    print(f"  round {number}: failed {broken}, at the other server {others}: {dict(callers.outcomes)}")
                 totals.update(callers.outcomes)
                 stored = stored_of(home, Path(name) / "other")
                 lost += len(callers.acknowledged - stored)
@@ -220,11 +236,13 @@ def main() -> int:
                         f"{server.said()[-500:]}"
                     )
                     failed += status != 0
-    print(
-        f"{options.front}: {options.rounds} ends; calls {totals['OK']:,} OK, "
-        f"{totals['sent again']} refused and sent again"
-    )
-    print(f"failed although accepted: {failed} (goal 0); acknowledged and lost: {lost} (goal 0)")
+    callers_are = "with the service config" if options.retrying else "without retries"
+    print(f"{options.front}, callers {callers_are}: {options.rounds} ends; calls {totals['OK']:,} OK")
+    print(f"not OK, and not begun by the server, as its log shows: {refused}")
+    for what, count in totals.most_common():
+        if what != "OK":
+            print(f"  {count} × {what}")
+    print(f"failed although begun: {failed} (goal 0); acknowledged and lost: {lost} (goal 0)")
     for label, values in (("Check", check_lead), ("Watch", watch_lead)):
         print(
             f"{label} said NOT_SERVING before the port closed: {min(values) * 1e3:.0f} ms at least, "
@@ -238,6 +256,12 @@ def main() -> int:
         f"wall {time.perf_counter() - started:.0f} s"
     )
     return int(bool(failed or lost or min(check_lead) <= 0 or min(watch_lead) <= 0 or max(ends) > GRACE_S))
+
+
+def begun_calls(log: Path) -> set[str]:
+    """Names of the calls that a server's log tells of; every call that a handler was given has its line."""
+    lines = (line for line in log.read_text(errors="replace").splitlines() if '"request_id"' in line)
+    return {json.loads(line)["request_id"] for line in lines}
 
 
 def stored_of(*homes: Path) -> set[str]:

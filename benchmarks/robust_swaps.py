@@ -13,6 +13,7 @@ python benchmarks/robust_swaps.py [--home DIR] [--seconds 60] [--core 0]
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
@@ -30,11 +31,23 @@ from aigc.v1 import recommendation_service_pb2 as pb
 LIMIT = 2.0
 
 
+def copies(home: Path, snapshot_id: str, n: int) -> list[str]:
+    """So many snapshots with files of their own."""
+    folder = home / "snapshots"
+    made = [f"{snapshot_id}-{number:03}" for number in range(n)]
+    for name in made:
+        shutil.copytree(folder / snapshot_id, folder / name)
+        manifest = folder / name / "manifest.json"
+        manifest.write_text(manifest.read_text().replace(snapshot_id, name))
+    return made
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--core", type=int, help="The server's; any by default")
+    parser.add_argument("--fresh", action="store_true", help="Each swap is to a snapshot never served before")
     parser.add_argument("--share", type=float, default=0.5, help="Of the saturation rate")
     options = parser.parse_args()
     started = time.perf_counter()
@@ -42,6 +55,8 @@ def main() -> int:
         folder = Path(name)
         home = trained_home(folder, options.home, snapshots=2)
         ids, published = snapshot_ids(home)[-2:], SnapshotFolder(home / "snapshots")
+        if options.fresh:
+            ids = copies(home, ids[0], int(options.seconds) + 1)
         users = np.random.default_rng(0).integers(1, 672, 5000)
         requests = write_requests(folder / "one", [pb.RecommendRequest(user_id=str(u), n=20) for u in users])
         quick, long = Generator(folder, 3), Generator(folder, options.seconds)
@@ -57,7 +72,7 @@ def main() -> int:
                 nonlocal swaps
                 while not done.wait(1):
                     swaps += 1
-                    published.publish(ids[swaps % 2])
+                    published.publish(ids[swaps % len(ids)])
 
             thread = threading.Thread(target=swap)
             thread.start()

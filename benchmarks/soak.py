@@ -7,6 +7,8 @@ verdict is on the slope of the memory after the first minutes, on errors, and on
 Prediction, written before the run: no error, under 1 MB a minute of anonymous memory after the third minute, as many
 descriptors and threads at the end as after the start.
 
+``--parts`` leaves some of it out, to find what a finding comes from; ``read`` is the load without a word of events.
+
 python benchmarks/soak.py --minutes 10 [--home DIR] [--sanitized build/ingress-address/_ingress.so]
 """
 
@@ -26,6 +28,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ingress import SERVICE, Generator, write_requests
 from robust_server import Served, Usage, snapshot_ids, trained_home
 
 from aigc.index.snapshot import SnapshotFolder
@@ -36,6 +39,7 @@ from aigc.v1 import recommendation_service_pb2 as pb
 from tests.faults import hostile
 
 USERS = 671
+FIRST_BURSTS = 20
 SLOPE_MB = 1.0
 """A minute, of anonymous memory, after the third minute."""
 
@@ -49,6 +53,7 @@ class Load:
         self.times: dict[str, list[float]] = defaultdict(list)
         self.errors: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._rng = random.Random(seed)
         self._threads: list[threading.Thread] = []
@@ -70,7 +75,15 @@ class Load:
                     self.ended.wait(max(0.0, due - time.perf_counter()))
                     began = time.perf_counter()
                     try:
-                        once()
+                        try:
+                            once()
+                        except grpc.RpcError as error:
+                            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                                raise
+                            # 3,000 calls at once fill the queue. Others are told when to come back, and do.
+                            self.refused[name] += 1
+                            self.ended.wait(0.5)
+                            once()
                     except grpc.RpcError as error:
                         with self._lock:
                             self.errors[f"{name}: {error.code().name} {error.details()}"[:160]] += 1
@@ -95,7 +108,7 @@ class Load:
             thread.join()
 
 
-def start_all(load: Load, scale: float) -> None:
+def start_all(load: Load, scale: float, *, events_too: bool) -> None:
     def user(rng: random.Random) -> str:
         return str(rng.randrange(1, USERS + 1))
 
@@ -175,28 +188,35 @@ def start_all(load: Load, scale: float) -> None:
 
     for number in range(2):
         load.start("Recommend", 150 * scale, recommending)
-        load.start("RecordEvents", 40 * scale, recording)
+        if events_too:
+            load.start("RecordEvents", 40 * scale, recording)
         load.start("passed on", 15 * scale, passed_on)
         del number
     load.start("BatchRecommend", 10 * scale, batching)
     load.start("SimilarItems", 50 * scale, similar)
-    load.start("StreamEvents", 5 * scale, streaming)
+    if events_too:
+        load.start("StreamEvents", 5 * scale, streaming)
     load.start("wrong", 5 * scale, wrong)
     load.start("health", 5 * scale, health)
 
 
 def molest(server: Served, ended: threading.Event, seen: Counter[str], rate: float) -> None:
-    """Clients that vanish, ``rate`` a second, and now and then all of the nonsense and some slow readers."""
+    """Clients that vanish, ``rate`` a second, and now and then all of the nonsense and some slow readers.
+
+    The nonsense comes with bursts of thousands of calls. Many come first, since the heap grows to what the largest of
+    them need beside everything else, and it is judged whether it grows after that.
+    """
     address = server.host, server.port
     round_number = 0
     while not ended.is_set():
         began = time.perf_counter()
         seen.update(hostile.vanish(address, int(rate), seed=round_number, threads=4))
-        if round_number % 10 == 5:
+        if round_number < FIRST_BURSTS or round_number % 10 == 5:
             for what in hostile.MALFORMED.values():
                 if not ended.is_set():
                     hostile.malform(address, what)
             seen["malformed"] += len(hostile.MALFORMED)
+            seen[f"oversized: {oversized(server)}"] += 1
         if round_number % 10 == 8:
             held = hostile.slow_readers(address, 8, 32) + hostile.slow_senders(address, 50)
             ended.wait(0.5)
@@ -205,6 +225,17 @@ def molest(server: Served, ended: threading.Event, seen: Counter[str], rate: flo
             seen["slow"] += len(held)
         round_number += 1
         ended.wait(max(0.0, 1 - (time.perf_counter() - began)))
+
+
+def oversized(server: Served) -> str:
+    """The code that a message of 33 MB gets, where 32 are allowed."""
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)]
+    with grpc.insecure_channel(server.address, options=options) as channel:
+        try:
+            channel.unary_unary("/aigc.v1.RecommendationService/Recommend")(bytes(33_000_000), timeout=20)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+    return "OK"
 
 
 def swap(home: Path, ended: threading.Event, seen: Counter[str], every_s: float) -> None:
@@ -226,19 +257,31 @@ def main() -> int:
     parser.add_argument("--sanitized", type=Path)
     parser.add_argument("--scale", type=float, default=1, help="Of all rates")
     parser.add_argument("--swap-every", type=float, default=5, help="Seconds")
+    parser.add_argument("--parts", default="load,swaps,hostile", help="Of load or read, swaps, hostile")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="aigc-soak-") as name:
         home = trained_home(Path(name), options.home, snapshots=2)
+        users = [pb.RecommendRequest(user_id=str(u % USERS + 1), n=20) for u in range(5000)]
+        requests, generator = write_requests(Path(name) / "one", users), Generator(Path(name), 5)
         with Served(home, options.front, sanitized=options.sanitized) as server:
+
+            def saturation() -> float:
+                runs = [generator.run("closed", server.port, f"{SERVICE}/Recommend", requests, 64) for _ in range(3)]
+                return statistics.median(float(run["rate"]) for run in runs)
+
+            before = saturation()
             print(f"{options.front}, {options.minutes:g} minutes; at the start {server.usage()}")
             load, seen = Load(server, options.seed), Counter[str]()
-            start_all(load, options.scale)
-            others = [
-                threading.Thread(target=molest, args=(server, load.ended, seen, 16 * options.scale)),
-                threading.Thread(target=swap, args=(home, load.ended, seen, options.swap_every)),
-            ]
+            parts = set(options.parts.split(","))
+            if parts & {"load", "read"}:
+                start_all(load, options.scale, events_too="load" in parts)
+            others = []
+            if "hostile" in parts:
+                others.append(threading.Thread(target=molest, args=(server, load.ended, seen, 22 * options.scale)))
+            if "swaps" in parts:
+                others.append(threading.Thread(target=swap, args=(home, load.ended, seen, options.swap_every)))
             for thread in others:
                 thread.start()
             usages: list[tuple[float, Usage]] = []
@@ -263,10 +306,16 @@ def main() -> int:
             last = server.usage()
             print(f"at rest {last}; children {[str(u) for u in server.others()]}")
             print(f"calls {dict(load.calls)}, {dict(seen)}, wall {time.perf_counter() - started:.0f} s")
+            print(f"refused with RESOURCE_EXHAUSTED, and repeated once after 0.5 s: {dict(load.refused) or 'none'}")
             print(f"errors: {dict(load.errors) or 'none'}")
+            print(f"requests/s at saturation: {before:,.0f} before, {saturation():,.0f} after")
             late = [u.anonymous for at, u in usages if at >= 180] or [u.anonymous for _, u in usages]
             grown = slope(late, 1 / 30)
             print(f"anonymous memory after the third minute: {grown:+.2f} MB a minute (goal at most {SLOPE_MB:g})")
+            half = late[len(late) // 2 :]
+            print(
+                f"in the second half of that {slope(half, 1 / 30):+.2f}; between {min(late):.0f} and {max(late):.0f} MB"
+            )
             status = server.end()
             said = server.said()
             print(f"SIGTERM: exit status {status}; lines of errors in its log: {said.count(chr(10)) - 1}")

@@ -20,6 +20,7 @@ from aigc.index.snapshot import OpenSnapshot, SnapshotFolder
 from aigc.index.vector_index import VectorIndex
 from aigc.kernel import Engine, State
 from aigc.profiles.weights import EventWeights
+from aigc.quiet_work import quietly
 from aigc.recommend.empty import empty_arrays
 from aigc.store.base import EventBatch, Store
 
@@ -84,20 +85,26 @@ class Live:
     def publish(self, snapshot_id: str = "", *, verify: bool = True) -> Serving:
         """Open a snapshot (the published one by default), replay what is newer, and swap it in.
 
-        What was serving goes on until the swap, and for ever when this raises.
+        What was serving goes on until the swap, and for ever when this raises. All but the swap itself is done by a
+        thread that yields to those that serve.
 
         Raises:
             NotFoundError: Nothing was published.
             CorruptDataError: A file does not match; names it.
         """
         with self._publish_lock:
-            opened = self._snapshots.open(snapshot_id, verify=verify)
-            return self._swap(self._start(opened))
+
+            def prepare() -> tuple[Serving, int]:
+                serving = self._start(self._snapshots.open(snapshot_id, verify=verify))
+                return serving, self._replay(serving, serving.manifest.item_revision if serving.manifest else 0)
+
+            return self._swap(*quietly(prepare))
 
     def open_empty(self) -> Serving:
         """Serve without a snapshot: what is stored is listed as new, with no models and no embeddings."""
         with self._publish_lock:
-            return self._swap(self._start(None))
+            serving = self._start(None)
+            return self._swap(serving, self._replay(serving, 0))
 
     def apply_items(self, items: Sequence[Item]) -> None:
         """Make stored items findable, with their present content, titles, categories and flags."""
@@ -155,9 +162,7 @@ class Live:
         topics = TopicClassifier.load(learned) if learned.is_dir() else None
         return Serving(state, manifest, encoder, index, manifest.event_seq, topics)
 
-    def _swap(self, serving: Serving) -> Serving:
-        revision = serving.manifest.item_revision if serving.manifest else 0
-        revision = self._replay(serving, revision)
+    def _swap(self, serving: Serving, revision: int) -> Serving:
         with self._apply_lock:
             self._replay(serving, revision)
             self.engine.publish(serving.state)

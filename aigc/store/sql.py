@@ -235,6 +235,9 @@ class SqlStore:
         written = self._write(lambda c: self._insert_events(c, entries), size=len(entries), after=after)
 
         def settle(finished: Future[tuple[list[bool], EventBatch]]) -> None:
+            if not done.set_running_or_notify_cancel():
+                # Who asked has gone; what was accepted is stored all the same.
+                return
             error = finished.exception()
             if error is not None:
                 done.set_exception(error)

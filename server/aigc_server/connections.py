@@ -13,7 +13,9 @@ def connection_options(settings: ServerSettings) -> dict[str, int]:
     Without them a connection may open any number of calls and never read an answer (each is kept until it does), may
     stay for two minutes without having said what it speaks, and is kept for two hours when its machine has vanished.
     """
+    age = {"grpc.max_connection_age_ms": settings.max_connection_age_ms} if settings.max_connection_age_ms else {}
     return {
+        **age,
         "grpc.max_concurrent_streams": settings.max_streams,
         "grpc.server_handshake_timeout_ms": 20_000,
         "grpc.keepalive_time_ms": 60_000,

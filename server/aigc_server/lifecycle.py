@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aigc.services.platform import Platform
 from aigc_server.app import App, open_platform
+from aigc_server.heaps import bound_heaps
 from aigc_server.settings import Settings
 
 __all__ = ["serve"]
@@ -26,6 +27,7 @@ def serve(settings: Settings, home: Path, ready: Callable[[App], None]) -> None:
         home: The data directory; ``server.json`` there says where the server listens.
         ready: Called once calls are accepted.
     """
+    bound_heaps()
     platform = open_platform(settings, home, watch=True)
     try:
         asyncio.run(_serve(platform, settings, home, ready))

@@ -142,6 +142,8 @@ class ServerSettings:
             that balancers and clients that ask now and then have turned away before the port closes.
         drain_ms: How long accepted calls may go on after that.
         max_streams: Calls that one connection may have open at once; more wait at the caller.
+        max_connection_age_ms: After which a connection is told to go, give or take a tenth; what it has open ends in
+            peace. Callers connect anew, elsewhere if their balancer or resolver says so. 0 for never.
     """
 
     listen: str = "127.0.0.1:50051"
@@ -156,6 +158,7 @@ class ServerSettings:
     notice_ms: int = 500
     drain_ms: int = 10_000
     max_streams: int = 1024
+    max_connection_age_ms: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -171,7 +174,7 @@ class ServerSettings:
                 raise InvalidInputError(
                     f"server.{name} is {getattr(self, name)}; give at least 1", field=f"server.{name}"
                 )
-        for name in ("max_waiting", "notice_ms", "drain_ms"):
+        for name in ("max_waiting", "notice_ms", "drain_ms", "max_connection_age_ms"):
             if getattr(self, name) < 0:
                 raise InvalidInputError(
                     f"server.{name} is {getattr(self, name)}; give 0 or more", field=f"server.{name}"

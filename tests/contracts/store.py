@@ -179,6 +179,17 @@ class StoreContract:
         assert list(heard[1].user_ids) == ["v"]
         assert heard[1].seqs[0] > heard[0].seqs[0]
 
+    def test_events_whose_caller_has_gone_are_stored_without_a_word_in_the_log(
+        self, store: SqlStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        held = threading.Event()
+        store.on_events = lambda _: held.wait(10)  # type: ignore[assignment, return-value]
+        gone = store.submit_events([event("a")])
+        assert gone.cancel()
+        held.set()
+        assert store.record_events([event("b"), event("a")]) == [True, False]
+        assert not caplog.records
+
     def test_many_callers_lose_nothing(self, store: SqlStore) -> None:
         def caller(number: int) -> None:
             for n in range(20):

@@ -21,6 +21,7 @@ from aigc.v1 import recommendation_service_pb2_grpc
 from aigc_server.app import SERVICES, App, open_platform
 from aigc_server.interceptors.admission import Admission
 from aigc_server.settings import Settings, TlsSettings
+from tests.faults import hostile
 from tests.server.conftest import Client, copy_home, settings_with
 from tests.server.failure import failure
 
@@ -42,6 +43,22 @@ async def test_watchers_see_the_drain_before_it_ends(trained_home: Path, tmp_pat
         assert (await watch.read()).status == NOT_SERVING
         watch.cancel()
         await stopping
+
+
+async def test_a_connection_of_age_is_told_to_go_and_no_call_fails(trained_home: Path, tmp_path: Path) -> None:
+    copy_home(trained_home, tmp_path / "home")
+    app = App(open_platform(Settings(), tmp_path / "home"), settings_with(max_connection_age_ms=150))
+    await app.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    writer.write(hostile.PREFACE + hostile.settings())
+    goaway = asyncio.create_task(asyncio.wait_for(reader.readuntil(bytes((hostile.GOAWAY, 0, 0, 0, 0, 0))), 20))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel:
+        recommend = recommendation_service_pb2_grpc.RecommendationServiceStub(channel).Recommend
+        while not goaway.done():
+            assert (await recommend(pb.RecommendRequest(n=5), timeout=20)).items
+    await goaway
+    writer.close()
+    await app.stop()
 
 
 async def test_every_service_is_healthy_and_reflected(client: Client) -> None:
