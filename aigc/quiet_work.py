@@ -9,10 +9,22 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["quietly"]
+__all__ = ["quietly", "stand_back"]
 
 T = TypeVar("T")
 _NICENESS = 19
+
+
+def stand_back(niceness: int) -> None:
+    """Have this thread, and all that it will start, yield to the others of the machine by so many steps of niceness.
+
+    With 19 it runs only while nothing else wants its core: such work is stopped the moment that other work is there,
+    where a nice thread may end its turn of some milliseconds (``SCHED_IDLE``, of Linux).
+    """
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        if niceness >= _NICENESS:
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
 def quietly(work: Callable[[], T]) -> T:
@@ -27,8 +39,7 @@ def quietly(work: Callable[[], T]) -> T:
     done: Future[T] = Future()
 
     def run() -> None:
-        with suppress(AttributeError, OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        stand_back(_NICENESS)
         try:
             done.set_result(work())
         except BaseException as error:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from aigc.entities import CreationState
 from aigc.errors import AigcError, CancelledError, UnavailableError
 from aigc.profiles.weights import EventWeights
+from aigc.quiet_work import stand_back
 from aigc.recommend.creation_recipe import CreationRecipe
 from aigc.recommend.strategy_book import StrategyBook
 from aigc.services.active_users import ActiveUser, ActiveUsers
@@ -325,9 +324,7 @@ class Background:
         return pause_s
 
     def _run(self) -> None:
-        # On Linux a thread has a niceness of its own.
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        stand_back(_NICENESS)
         pause = 0.0
         while not self._stopping.wait(pause):
             try:

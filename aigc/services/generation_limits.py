@@ -16,7 +16,8 @@ class GenerationLimits:
     Attributes:
         enabled: False runs no generator process; its calls are refused.
         threads: Of the processor that the generator may use.
-        niceness: How far the generator stands back behind ranking, from 0 to 19.
+        niceness: How far the generator stands back behind all else on the machine, from 0 to 19; with 19 it runs while
+            nothing else wants the core.
         models: How many models stay in memory; the one unused for longest goes first.
         images: Pictures or recordings in one call.
         pixels: Of one picture to be encoded.
@@ -30,7 +31,7 @@ class GenerationLimits:
 
     enabled: bool = True
     threads: int = 1
-    niceness: int = 10
+    niceness: int = 19
     models: int = 4
     images: int = 256
     pixels: int = 16_000_000

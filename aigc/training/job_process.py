@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.errors import AigcError
+from aigc.quiet_work import stand_back
 from aigc.training.job_folder import run_lock
 
 __all__ = ["main"]
@@ -55,7 +56,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: gone.set())
     threading.Thread(target=_listen, args=(gone,), name="parent", daemon=True).start()
-    os.nice(int(told.get("niceness", 0)))
+    stand_back(int(told.get("niceness", 0)))
     messages = Messages(gone)
     lock = run_lock(folder)
     try:

@@ -20,7 +20,8 @@ struct Batching {
 
 // How long a call may have to wait, in the terms of controlled delay (Nichols and Jacobson, 2012):
 // a burst may take `interval` to go by; a queue that has not been empty for so long is no burst,
-// and takes only calls whose turn would come within `target`.
+// and takes only calls whose turn would come within `target`, until none was refused for so long.
+// The first few always may wait, however large they are.
 struct Delay {
   std::chrono::microseconds target{0};  // 0: no matter how long
   std::chrono::microseconds interval{0};
@@ -41,9 +42,13 @@ class Waiting {
     if (closed_ || calls_.size() >= batching_.queue) return false;
     if (calls_.empty()) filled_ = now;
     if (delay_.target.count() > 0) {
-      const auto most = now - filled_ < delay_.interval ? delay_.interval : delay_.target;
+      const bool burst = now - filled_ < delay_.interval && now - refused_ >= delay_.interval;
+      const auto most = burst ? delay_.interval : delay_.target;
       const double wait = service_us_ * static_cast<double>(calls_.size()) / threads_;
-      if (wait > static_cast<double>(most.count())) return false;
+      if (calls_.size() >= kFew && wait > static_cast<double>(most.count())) {
+        refused_ = now;
+        return false;
+      }
     }
     calls_.push_back(call);
     if (sleepers_ > 0) some_.notify_one();
@@ -85,6 +90,8 @@ class Waiting {
   }
 
  private:
+  static constexpr std::size_t kFew = 4;
+
   const Batching batching_;
   const Delay delay_;
   const double threads_;
@@ -93,6 +100,7 @@ class Waiting {
   std::deque<T*> calls_;
   std::size_t sleepers_ = 0;
   Clock::time_point filled_ = Clock::now();  // when it was last empty
+  Clock::time_point refused_{};              // when one last was, for its wait
   double service_us_ = 0.0;                  // of late, for one call
   bool closed_ = false;
 };

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from aigc.entities import Event
 from aigc.errors import AigcError, ResourceExhaustedError
 from aigc.index.vector_index import VectorIndex
+from aigc.quiet_work import stand_back
 from aigc.recommend.similar import SIMILAR
 from aigc.recommend.strategy import Strategy
 from aigc.services.platform import Platform
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["Ingress", "built"]
 
 _DRAIN_S = 0.1
-# Between gRPC's threads, at 0, and the generator's, at 10.
-_NICENESS = 5
+# How far threads stand back behind gRPC's: those that rank, and Python's that nobody waits for.
+_RANKING, _NOTING = 2, 10
 # The number of a call, and what it is told: code, message, details, reason.
 _Failure = tuple[int, int, str, bytes, str]
 
@@ -220,6 +221,7 @@ class Ingress:
             self._server.answer_searches([one for one in found if one[0] not in unable], sorted(unable))
 
     def _take_notes(self) -> None:
+        stand_back(_NOTING)
         while not self._ended.wait(_DRAIN_S):
             self._note()
         self._note()
@@ -254,7 +256,12 @@ class Ingress:
             # The lines are in the log's own format already.
             handler.acquire()
             try:
-                handler.stream.write(lines.decode())
+                handler.flush()
+                binary = getattr(handler.stream, "buffer", None)
+                if binary is None:
+                    handler.stream.write(lines.decode())
+                else:
+                    binary.write(lines)
                 handler.flush()
             finally:
                 handler.release()
@@ -319,7 +326,7 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "events": _batching(server.ingress.events),
         "target_us": round(server.ingress.target_ms * 1000),
         "interval_us": round(server.ingress.interval_ms * 1000),
-        "niceness": _NICENESS,
+        "niceness": _RANKING,
         "pass_all": _traced(settings),
         # All lines, those of slow calls, or none.
         "log": 2 if log.isEnabledFor(logging.INFO) else 1 if log.isEnabledFor(logging.WARNING) else 0,

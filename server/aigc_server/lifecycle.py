@@ -11,12 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from aigc.quiet_work import stand_back
 from aigc.services.platform import Platform
 from aigc_server.app import App, open_platform
 from aigc_server.heaps import bound_heaps
 from aigc_server.settings import Settings
 
 __all__ = ["serve"]
+
+_BEHIND_INGRESS = 5
 
 
 def serve(settings: Settings, home: Path, ready: Callable[[App], None]) -> None:
@@ -47,6 +50,9 @@ async def _serve(platform: Platform, settings: Settings, home: Path, ready: Call
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
     await app.start()
+    if app.ingress is not None:
+        # What comes to this loop is not hot; the threads of the ingress go before it.
+        stand_back(_BEHIND_INGRESS)
     # What is there by now stays: it is not to be looked through again for garbage. Events come and go by the thousand,
     # and hold no cycles.
     gc.collect()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
 
+from aigc.quiet_work import stand_back
 from aigc.services.generation_limits import GenerationLimits
 from aigc_server.generator.app import GeneratorApp
 from aigc_server.logs import configure_logs
@@ -19,7 +19,7 @@ def main() -> None:
     home, socket, told = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     message_bytes, trace = told.pop("message_bytes"), TraceSettings(**told.pop("trace"))
     limits = GenerationLimits(**told)
-    os.nice(limits.niceness)
+    stand_back(limits.niceness)
     configure_logs(LogSettings(level="warning"))
     asyncio.run(_serve(home, socket, limits, message_bytes, trace))
 
