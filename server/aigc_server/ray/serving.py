@@ -1,0 +1,139 @@
+"""``aigc ray serve``: join or begin a cluster, have Serve run the application, and end it with the command."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aigc.errors import ConflictError, InvalidInputError, UnavailableError
+from aigc_server.ray.application import NAME, ReplicaOptions, application
+from aigc_server.ray.extra import need_ray
+from aigc_server.ray.proxy import SERVICER_FUNCTION
+from aigc_server.settings import Settings
+
+__all__ = ["ServeOptions", "join_cluster", "serve_on_ray"]
+
+_CONTROLLER = "SERVE_CONTROLLER_ACTOR"
+# Messages do not go through it; Ray would take a third of the memory.
+_OBJECT_STORE_BYTES = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Where it runs.
+
+    Attributes:
+        address: Of the cluster, as Ray names it; empty for the one of ``RAY_ADDRESS`` or of this machine, or else a new
+            one of this machine alone, which ends with the command.
+        port: Of the gRPC proxies, on every node that has a replica and on the head.
+        http_port: Of Serve's HTTP proxies, which answer nothing but ``/-/healthz``.
+        detach: Leave it running and return.
+    """
+
+    address: str = ""
+    port: int = 9000
+    http_port: int = 8000
+    detach: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse ports that are none."""
+        for name in ("port", "http_port"):
+            if not 1 <= getattr(self, name) <= 65_535:
+                raise InvalidInputError(f"{name} is {getattr(self, name)}; give 1 to 65535", field=name)
+
+
+def join_cluster(address: str, cpus: float, *, log: bool = True) -> None:
+    """Connect this process to a cluster.
+
+    Args:
+        address: See :class:`ServeOptions`.
+        cpus: That a new cluster must have at least.
+        log: Whether what the cluster's processes write appears here.
+
+    Raises:
+        UnavailableError: The extra is not installed, or no cluster answers there.
+    """
+    need_ray()
+    import ray
+
+    try:
+        try:
+            ray.init(address=address or os.environ.get("RAY_ADDRESS") or "auto", log_to_driver=log)
+        except ConnectionError:
+            if address or os.environ.get("RAY_ADDRESS"):
+                raise
+            ray.init(
+                address="local",
+                num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)),
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                log_to_driver=log,
+            )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UnavailableError(
+            f"no Ray cluster can be joined ({error}); begin one with `ray start --head`, or give another --address",
+            reason="NO_CLUSTER",
+        ) from error
+
+
+def serve_on_ray(
+    settings: Settings, home: Path, replicas: ReplicaOptions, options: ServeOptions, ready: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; or leave it running.
+
+    Raises:
+        UnavailableError: See :func:`join_cluster`.
+        ConflictError: Serve runs on the cluster without this application.
+    """
+    join_cluster(options.address, replicas.replicas * replicas.cpus)
+    import ray
+    from ray import serve
+    from ray.serve.config import HTTPOptions, gRPCOptions
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        if _serve_runs() and NAME not in serve.status().applications:
+            raise ConflictError(
+                "Serve runs on this cluster already, and its proxies keep the methods that they began with; add what "
+                "`aigc ray config` prints to its configuration, or end it with `serve shutdown`",
+                reason="SERVE_RUNNING",
+            )
+        serve.start(
+            proxy_location="EveryNode",
+            http_options=HTTPOptions(host="127.0.0.1", port=options.http_port),
+            grpc_options=gRPCOptions(port=options.port, grpc_servicer_functions=[SERVICER_FUNCTION]),
+            logging_config={"log_level": "WARNING"},
+        )
+        # Without a route there would be no endpoint, for gRPC neither.
+        serve.run(application(settings, home, replicas), name=NAME, route_prefix=f"/{NAME}")
+        ready()
+        if not options.detach:
+            _wait_for_signal()
+            serve.shutdown()
+    finally:
+        ray.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _serve_runs() -> bool:
+    import ray
+
+    try:
+        ray.get_actor(_CONTROLLER, namespace="serve")
+    except ValueError:
+        return False
+    return True
+
+
+def _wait_for_signal() -> None:
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    # An Event that waits for ever would not let Python see the signal on every platform.
+    while not ended.wait(0.5):
+        pass
