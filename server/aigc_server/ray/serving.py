@@ -29,8 +29,8 @@ class ServeOptions:
     """Where it runs.
 
     Attributes:
-        address: Of the cluster, as Ray names it; empty for the one of ``RAY_ADDRESS`` or of this machine, or else a new
-            one of this machine alone, which ends with the command.
+        address: Of the cluster, as Ray names it; ``local`` for a new one of this machine alone, which ends with the
+            command; empty for the one of ``RAY_ADDRESS`` or of this machine, or else a new one.
         port: Of the gRPC proxies, on every node that has a replica and on the head.
         http_port: Of Serve's HTTP proxies, which answer nothing but ``/-/healthz``.
         detach: Leave it running and return.
@@ -62,24 +62,31 @@ def join_cluster(address: str, cpus: float, *, log: bool = True) -> None:
     need_ray()
     import ray
 
+    handler = signal.getsignal(signal.SIGTERM)
+    address = address or os.environ.get("RAY_ADDRESS", "")
     try:
-        try:
-            ray.init(address=address or os.environ.get("RAY_ADDRESS") or "auto", log_to_driver=log)
-        except ConnectionError:
-            if address or os.environ.get("RAY_ADDRESS"):
-                raise
-            ray.init(
-                address="local",
-                num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)),
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                log_to_driver=log,
-            )
+        if address != "local":
+            try:
+                ray.init(address=address or "auto", log_to_driver=log)
+                return
+            except ConnectionError:
+                if address:
+                    raise
+        ray.init(
+            address="local",
+            num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)),
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            log_to_driver=log,
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UnavailableError(
             f"no Ray cluster can be joined ({error}); begin one with `ray start --head`, or give another --address",
             reason="NO_CLUSTER",
         ) from error
+    finally:
+        # Ray would end the process at once.
+        signal.signal(signal.SIGTERM, handler)
 
 
 def serve_on_ray(
@@ -115,9 +122,9 @@ def serve_on_ray(
         ready()
         if not options.detach:
             _wait_for_signal()
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]
     finally:
-        ray.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
 
 
 def _serve_runs() -> bool:
