@@ -1,0 +1,394 @@
+"""A two-node Ray cluster on this machine: a node is killed under load, events cross replicas, a training survives.
+
+Predictions, written before the first run: no call is lost for ever; calls that fail at first are those in flight on the
+killed node, fewer than 1 % of a minute's, and succeed within a second; the service has all replicas again within 40 s at
+Ray's defaults (which take 15 s to believe that a node is dead) and 20 s with a quicker health check; an event through
+either proxy is in the answers of both replicas within 1 s; two Ray workers give the very weights of two processes under
+torchrun, also after one's node was killed.
+
+Run: python benchmarks/ray_cluster.py [serve|events|train …] [--rate 40] [--quick]; needs the extra `ray` and PostgreSQL's
+server programs. --quick lets Ray ask its nodes every second (RAY_health_check_period_ms=1000, threshold 3).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+
+from aigc.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc, recommendation_service_pb2_grpc
+from aigc.v1 import recommendation_service_pb2 as pb
+from aigc_server.app import open_platform
+from aigc_server.settings import Settings, StoreSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.postgres import cluster as postgres  # noqa: E402
+from tests.postgres import new_database  # noqa: E402
+from tests.ray_nodes import ENVIRONMENT, Cluster, Node, cluster, free_port  # noqa: E402
+from tests.server.conftest import TOPICS, small_behaviour, small_catalogue  # noqa: E402
+from tests.training.dots import TINY, dot_store  # noqa: E402
+
+BEFORE_S, MOST_S, AFTER_S = 10.0, 90.0, 5.0
+QUICK = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}
+QUICK |= {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_timeout_ms": "1000"}
+SERVICE_CONFIG = (ROOT / "proto/aigc/v1/aigc_v1_service_config.json").read_text()
+EVENT_LIMIT_S = 1.0
+
+
+@dataclass
+class Served:
+    """What runs: two nodes with a replica and a proxy each."""
+
+    cluster: Cluster
+    second: Node
+    ports: tuple[int, int]
+    started_s: float
+
+    @property
+    def addresses(self) -> list[str]:
+        return [f"127.0.0.1:{port}" for port in self.ports]
+
+
+def fill(home: Path, url: str) -> None:
+    platform = open_platform(Settings(store=StoreSettings(url=url)), home)
+    platform.catalog.upsert(small_catalogue())
+    platform.behaviour.record(small_behaviour())
+    for _ in platform.build():
+        pass
+    platform.close()
+
+
+@contextmanager
+def serving(folder: Path, home: Path, url: str, *, quick: bool) -> Iterator[Served]:
+    ports, http = (free_port(), free_port()), (free_port(), free_port())
+    tuned = QUICK if quick else {}
+    with cluster(folder) as made:
+        made.add(cpus=2, environment=tuned)
+        other = {"RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(ports[1]), "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(http[1])}
+        second = made.add(cpus=2, environment=tuned | other)
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "aigc_server.cli", "ray", "serve", "--address", made.address]
+        command += ["--home", str(home), "--port", str(ports[0]), "--http-port", str(http[0])]
+        log = folder / "serve.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, stdout=out, stderr=out, env=os.environ | ENVIRONMENT | {"AIGC_STORE__URL": url}
+            )
+        try:
+            while b"serving on port" not in log.read_bytes():
+                if process.poll() is not None or time.perf_counter() - began > 120:
+                    raise SystemExit(f"did not serve:\n{log.read_text()[-3000:]}")
+                time.sleep(0.1)
+            yield Served(made, second, ports, time.perf_counter() - began)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def replicas(address: str) -> list[tuple[str, str]]:
+    """(node's id, state) of each replica, as Serve's controller believes it."""
+    from ray.serve.context import _get_global_client
+
+    details = _get_global_client().get_serve_details()
+    return [
+        (str(r.get("node_id") or ""), str(getattr(r["state"], "value", r["state"])))
+        for r in details["applications"]["aigc"]["deployments"]["aigc"]["replicas"]
+    ]
+
+
+@dataclass
+class Tally:
+    """What became of calls."""
+
+    calls: int = 0
+    failed_once: int = 0
+    lost: int = 0
+    codes: collections.Counter[str] = field(default_factory=collections.Counter)
+    seconds: list[float] = field(default_factory=list)
+    last_failure: float = 0.0
+
+
+async def call_with_retries(stub: Any, user: str, tally: Tally) -> None:
+    """As a client does that tries UNAVAILABLE, RESOURCE_EXHAUSTED and its own timeout again, for ten seconds."""
+    began = time.perf_counter()
+    tally.calls += 1
+    wait, failed = 0.05, False
+    while True:
+        try:
+            await stub.Recommend(pb.RecommendRequest(user_id=user, n=10), timeout=2.0)
+            break
+        except grpc.aio.AioRpcError as error:
+            tally.codes[error.code().name] += 1
+            tally.failed_once += not failed
+            failed, tally.last_failure = True, time.perf_counter()
+            retryable = error.code() in (
+                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+            )
+            if not retryable or time.perf_counter() - began > 10:
+                tally.lost += 1
+                return
+        await asyncio.sleep(wait)
+        wait = min(1.0, wait * 2)
+    tally.seconds.append(time.perf_counter() - began)
+
+
+async def call_plainly(stub: Any, user: str, tally: Tally) -> None:
+    """gRPC itself tries again, as the service config that comes with the protos says."""
+    began = time.perf_counter()
+    tally.calls += 1
+    try:
+        await stub.Recommend(pb.RecommendRequest(user_id=user, n=10), timeout=10.0)
+        tally.seconds.append(time.perf_counter() - began)
+    except grpc.aio.AioRpcError as error:
+        tally.codes[error.code().name] += 1
+        tally.lost += 1
+        tally.last_failure = time.perf_counter()
+
+
+async def load(target: str, config: str, rate: float, call: Any, stop: asyncio.Event) -> Tally:
+    """Open loop: a call every 1/rate seconds, whatever became of the others."""
+    tally, waiting = Tally(), set[asyncio.Task[None]]()
+    options = [("grpc.service_config", config), ("grpc.enable_retries", 1)]
+    async with grpc.aio.insecure_channel(target, options=options) as channel:
+        stub = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
+        began = time.perf_counter()
+        for i in range(1_000_000):
+            delay = began + i / rate - time.perf_counter()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            if stop.is_set():
+                break
+            task = asyncio.create_task(call(stub, f"{TOPICS[i % 4]}-fan-{i % 5}", tally))
+            waiting.add(task)
+            task.add_done_callback(waiting.discard)
+        await asyncio.gather(*waiting)
+    return tally
+
+
+async def kill_under_load(served: Served, rate: float) -> dict[str, Any]:
+    """Kill the second node; give tallies and the seconds to each stage of the recovery."""
+    target = "ipv4:" + ",".join(served.addresses)
+    robin = {"loadBalancingConfig": [{"round_robin": {}}]}
+    stop = asyncio.Event()
+    with_retries = asyncio.create_task(load(target, json.dumps(robin), rate / 2, call_with_retries, stop))
+    shipped = json.dumps(robin | json.loads(SERVICE_CONFIG))
+    plainly = asyncio.create_task(load(target, shipped, rate / 2, call_plainly, stop))
+    await asyncio.sleep(BEFORE_S)
+    before = await asyncio.to_thread(replicas, served.cluster.address)
+    nodes = {node for node, _ in before}
+    killed = time.perf_counter()
+    await asyncio.to_thread(served.second.kill)
+    noticed = whole = 0.0
+    while not whole and time.perf_counter() - killed < MOST_S:
+        now = await asyncio.to_thread(replicas, served.cluster.address)
+        running = [node for node, state in now if state == "RUNNING"]
+        if not noticed and now != before:
+            noticed = time.perf_counter() - killed
+        if noticed and len(running) == 2 and now != before:
+            whole = time.perf_counter() - killed
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(AFTER_S)
+    stop.set()
+    return {
+        "retries": await with_retries,
+        "shipped": await plainly,
+        "noticed": noticed,
+        "whole": whole,
+        "nodes": len(nodes),
+        "killed": killed,
+    }
+
+
+def serve_part(folder: Path, rate: float, quick: bool) -> bool:
+    """Kill a node under load."""
+    began = time.perf_counter()
+    with postgres(folder / "postgres") as server:
+        url = new_database(server, "ray")
+        fill(folder / "home", url)
+        with serving(folder, folder / "home", url, quick=quick) as served, joined(served.cluster.address):
+            told = asyncio.run(kill_under_load(served, rate))
+    one, other = told["retries"], told["shipped"]
+    print(f"two nodes ({told['nodes']} hold the 2 replicas), {rate:.0f} calls/s; started in {served.started_s:.1f} s")
+    for name, tally in (("retries by hand", one), ("the shipped service config", other)):
+        p50, p99, most = np.percentile(np.array(tally.seconds) * 1000, [50, 99, 100])
+        print(
+            f"{name}: {tally.calls} calls, {tally.failed_once or tally.lost} failed at first "
+            f"({dict(tally.codes)}), {tally.lost} lost; p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {most:.0f} ms; last "
+            f"failure {max(0.0, tally.last_failure - told['killed']):.1f} s after the kill"
+        )
+    print(f"Serve noticed after {told['noticed']:.1f} s; both replicas run again after {told['whole']:.1f} s")
+    holds = told["nodes"] == 2 and not one.lost and not other.lost and 0 < told["whole"] < (20 if quick else 40)
+    print(f"{'holds' if holds else 'DOES NOT HOLD'}; {time.perf_counter() - began:.0f} s")
+    return holds
+
+
+@contextmanager
+def joined(address: str) -> Iterator[None]:
+    """This process as a driver, to ask Serve's controller."""
+    os.environ |= ENVIRONMENT
+    import ray
+
+    ray.init(address=address, log_to_driver=False, logging_level="error", namespace="serve")
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+async def event_lags(served: Served, events: int) -> np.ndarray:
+    """(events,) s from an acknowledgement by one proxy until twelve answers in a row, by both, know the event."""
+    channels = [grpc.aio.insecure_channel(address) for address in served.addresses]
+    stubs: list[Any] = [recommendation_service_pb2_grpc.RecommendationServiceStub(c) for c in channels]
+    writers: list[Any] = [event_service_pb2_grpc.EventServiceStub(c) for c in channels]
+    lags = []
+    for i in range(events):
+        user, item = f"new-{i}", f"{TOPICS[i % len(TOPICS)]}-{i % 10}"
+        event = event_pb2.Event(id=f"e-{i}", user_id=user, item_id=item, type="like")
+        event.event_time.GetCurrentTime()
+        await writers[i % 2].RecordEvents(event_service_pb2.RecordEventsRequest(events=[event]))
+        began = time.perf_counter()
+        known, last = 0, began
+        asked = pb.RecommendRequest(user_id=user, n=40, strategy="collaborative")
+        while known < 12 and time.perf_counter() - began < 10:
+            sent = time.perf_counter()
+            answer = await stubs[known % 2].Recommend(asked)
+            if item in [r.item_id for r in answer.items]:
+                # Asked then, it did not know yet.
+                known, last = 0, sent
+            else:
+                known += 1
+        lags.append(last - began)
+    for channel in channels:
+        await channel.close()
+    return np.array(lags)
+
+
+def events_part(folder: Path, events: int) -> bool:
+    """Events through either proxy, answers of either replica."""
+    began = time.perf_counter()
+    with postgres(folder / "postgres") as server:
+        url = new_database(server, "ray")
+        fill(folder / "home", url)
+        with serving(folder, folder / "home", url, quick=False) as served:
+            lags = asyncio.run(event_lags(served, events))
+    late = int((lags > 0).sum())
+    p50, p99, most = np.percentile(lags * 1000, [50, 99, 100])
+    holds = bool(lags.max() < EVENT_LIMIT_S)
+    print(
+        f"{events} events through alternating proxies; {late} were not yet in the first answer of some replica; p50 "
+        f"{p50:.1f} ms, p99 {p99:.1f} ms, longest {most:.1f} ms until known to both (limit {EVENT_LIMIT_S:.0f} s)"
+    )
+    print(f"{'holds' if holds else 'DOES NOT HOLD'}; {time.perf_counter() - began:.0f} s")
+    return holds
+
+
+TRAINING = TINY | {"trainer.steps": "1500", "trainer.log_every": "10", "trainer.checkpoint_every": "50"}
+
+
+def training_command(home: Path, *more: str) -> list[str]:
+    given = [part for name, value in TRAINING.items() for part in ("--set", f"{name}={value}")]
+    module = ["-m", "aigc_server.cli", "generator", "train", "gan", "--name", "dots", "--home", str(home)]
+    return [*module, "--threads", "1", *given, *more]
+
+
+def notes(home: Path) -> list[dict[str, Any]]:
+    """Lines of the run's metrics.jsonl; the last may still be in writing."""
+    file = home / "runs/dots/1/metrics.jsonl"
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def weights(home: Path) -> str:
+    return hashlib.sha256((home / "models/dots/1/model.safetensors").read_bytes()).hexdigest()
+
+
+def train_part(folder: Path) -> bool:
+    """The same training under torchrun and by Ray workers, one of whose nodes is killed."""
+    began = time.perf_counter()
+    environment = os.environ | ENVIRONMENT
+    homes = {name: folder / name for name in ("torchrun", "ray")}
+    for home in homes.values():
+        dot_store(home).close()
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    started = time.perf_counter()
+    subprocess.run([*torchrun, *training_command(homes["torchrun"])], check=True, capture_output=True, env=environment)
+    alone_s = time.perf_counter() - started
+    with cluster(folder) as made, (folder / "train.log").open("wb") as log:
+        made.add(cpus=2)
+        second = made.add(cpus=1)
+        started = time.perf_counter()
+        command = training_command(homes["ray"], "--ray-workers", "2", "--ray-address", made.address)
+        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, env=environment)
+        killed = resumed = at = 0.0
+        while process.poll() is None and time.perf_counter() - started < 300:
+            lines = notes(homes["ray"])
+            step = lines[-1]["step"] if lines else 0
+            if not killed and step >= 430:
+                killed, at = time.perf_counter(), step
+                second.kill()
+            if killed and not resumed and any("resumed" in line.get("event", "") for line in lines):
+                resumed = time.perf_counter()
+            time.sleep(0.02)
+        ended = time.perf_counter()
+        if process.poll() is None:
+            process.kill()
+    went_on = [line["event"] for line in notes(homes["ray"]) if "resumed" in line.get("event", "")]
+    same = process.returncode == 0 and weights(homes["torchrun"]) == weights(homes["ray"])
+    print(
+        f"{TRAINING['trainer.steps']} steps: torchrun {alone_s:.1f} s, two Ray workers on two nodes {ended - started:.1f} s"
+        f" with the second node killed at step {at:.0f}; {'; '.join(went_on) or 'never resumed'} after "
+        f"{resumed - killed:.1f} s; exit code {process.returncode}; model {'the same bytes' if same else 'DIFFERS'}"
+    )
+    if not same:
+        print((folder / "train.log").read_text()[-3000:])
+    print(f"{'holds' if same and went_on else 'DOES NOT HOLD'}; {time.perf_counter() - began:.0f} s")
+    return bool(same and went_on)
+
+
+def main() -> int:
+    """Run the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["serve", "events", "train"])
+    parser.add_argument("--rate", type=float, default=40.0)
+    parser.add_argument("--events", type=int, default=40)
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    holds = True
+    for part in arguments.parts:
+        print(f"== {part}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="aigc-ray-") as made:
+            if part == "serve":
+                holds &= serve_part(Path(made), arguments.rate, arguments.quick)
+            elif part == "events":
+                holds &= events_part(Path(made), arguments.events)
+            else:
+                holds &= train_part(Path(made))
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
