@@ -91,7 +91,8 @@ class Cluster:
         self.nodes.append(node)
         until = time.monotonic() + 60
         while b"Ray runtime started" not in log.read_bytes()[before:]:
-            assert node.process.poll() is None and time.monotonic() < until, log.read_text()[-3000:]
+            if node.process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(log.read_text()[-3000:])
             time.sleep(0.05)
         return node
 

@@ -110,7 +110,9 @@ def _one(serve: Callable[[Any, Any], Awaitable[bytes]]) -> Callable[[Any, Any], 
 def _many(serve: Callable[[Any, Any], AsyncIterator[bytes]]) -> Callable[[Any, Any], AsyncIterator[bytes]]:
     async def call(request: Any, context: Any) -> AsyncIterator[bytes]:
         async for answer in serve(request, TimedContext(context)):
-            yield answer
+            # A replica tells an error with an empty message, which gRPC drops by itself only where there is but one.
+            if _code(context.code()) is grpc.StatusCode.OK:
+                yield answer
         _explain(context)
 
     return call

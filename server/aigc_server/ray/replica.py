@@ -101,7 +101,7 @@ class Replica:
             return method.response()
 
     async def answers(self, method: Method, request: Any, context: Any) -> AsyncIterator[Any]:
-        """A stream of messages; an error is told as by :meth:`answer`, and gRPC drops the message that brings it."""
+        """A stream of messages; an error is told as by :meth:`answer`, by a message that the proxy drops."""
         handler = await self._handler(method)
         behaviour = handler.stream_stream if method.request_streaming else handler.unary_stream
         try:

@@ -1,0 +1,437 @@
+"""The same service and the same training on a Ray cluster of two nodes on this machine, one of which is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_status import rpc_status
+
+from aigc.errors import UnavailableError
+from aigc.v1 import (
+    admin_service_pb2,
+    catalog_service_pb2,
+    event_pb2,
+    event_service_pb2,
+    item_pb2,
+    profile_service_pb2,
+)
+from aigc.v1 import recommendation_service_pb2 as pb
+from aigc_server.app import App, open_platform
+from aigc_server.ray.context import AnsweredError, ReplicaContext
+from aigc_server.ray.extra import need_ray
+from aigc_server.ray.methods import METHODS, OFFERED
+from aigc_server.ray.proxy import TIMEOUT_KEY, ProxyHandlers, add_services
+from aigc_server.settings import Settings, StoreSettings
+from tests.ray_nodes import ENVIRONMENT, Cluster, Node, cluster, free_port
+from tests.server.conftest import Client, copy_home, settings_with, small_behaviour, small_catalogue
+from tests.training.dots import TINY, dot_store
+
+INSTALLED = importlib.util.find_spec("ray") is not None
+needs_ray = pytest.mark.skipif(not INSTALLED, reason="needs the extra ray (pip install 'aigc[ray]')")
+SOON_S = 1.0
+RETRIES = (Path(__file__).resolve().parents[2] / "proto/aigc/v1/aigc_v1_service_config.json").read_text()
+
+
+@dataclass
+class Served:
+    """Two nodes, with a replica and a proxy each."""
+
+    cluster: Cluster
+    head: Node
+    second: Node
+    addresses: tuple[str, str]
+    home: Path
+    url: str
+
+
+@pytest.fixture(scope="module")
+def served(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    if not INSTALLED:
+        pytest.skip("needs the extra ray (pip install 'aigc[ray]')")
+    from tests.postgres import new_database
+
+    folder = tmp_path_factory.mktemp("ray")
+    home, url = folder / "home", new_database(postgres_server, "ray")
+    platform = open_platform(Settings(store=StoreSettings(url=url)), home)
+    platform.catalog.upsert(small_catalogue())
+    platform.behaviour.record(small_behaviour())
+    for _ in platform.build():
+        pass
+    platform.close()
+    ports, http = (free_port(), free_port()), (free_port(), free_port())
+    with cluster(folder) as nodes:
+        head = nodes.add(cpus=3)
+        second = nodes.add(
+            cpus=2,
+            environment={
+                "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(ports[1]),
+                "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(http[1]),
+            },
+        )
+        log = folder / "serve.log"
+        command = [sys.executable, "-m", "aigc_server.cli", "ray", "serve", "--home", str(home)]
+        command += ["--address", nodes.address, "--port", str(ports[0]), "--http-port", str(http[0])]
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, stdout=out, stderr=out, env=os.environ | ENVIRONMENT | {"AIGC_STORE__URL": url}
+            )
+        try:
+            wait(lambda: "serving on port" in log.read_text() or process.poll() is not None, 90)
+            assert process.poll() is None, log.read_text()[-3000:]
+            yield Served(nodes, head, second, (f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"), home, url)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0, log.read_text()[-3000:]
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+async def control(served: Served, tmp_path: Path) -> AsyncIterator[Client]:
+    """``aigc serve`` beside it, on the same PostgreSQL."""
+    home = tmp_path / "home"
+    await asyncio.to_thread(copy_home, served.home, home)
+    settings = replace(settings_with(), store=StoreSettings(url=served.url))
+    app = App(await asyncio.to_thread(open_platform, settings, home), settings)
+    await app.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel:
+        yield Client(channel, app)
+    await app.stop()
+
+
+@pytest.fixture
+async def proxies(served: Served) -> AsyncIterator[tuple[Client, Client]]:
+    channels = [grpc.aio.insecure_channel(address) for address in served.addresses]
+    yield Client(channels[0], None), Client(channels[1], None)  # type: ignore[arg-type]
+    for channel in channels:
+        await channel.close()
+
+
+def wait(holds: Any, most_s: float) -> float:
+    """Seconds until it holds."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < most_s
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def titles(node: Node) -> dict[int, str]:
+    """Process → what Ray calls it."""
+    found = {}
+    for pid in node.processes():
+        try:
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        except OSError:
+            continue
+    return found
+
+
+def replicas(node: Node) -> int:
+    return sum("ServeReplica:aigc" in title for title in titles(node).values())
+
+
+async def outcome(call: Any) -> tuple[list[bytes], Any]:
+    """What came, and the status with its details, None for none."""
+    came = []
+    try:
+        if hasattr(call, "__aiter__"):
+            async for message in call:
+                came.append(message.SerializeToString())  # noqa: PERF401 (what came before an error counts)
+        else:
+            came.append((await call).SerializeToString())
+    except grpc.aio.AioRpcError as error:
+        status = rpc_status.from_call(error)
+        assert status is not None, error
+        assert (status.code, status.message) == (error.code().value[0], error.details())
+        return came, status
+    return came, None
+
+
+def like(number: int, user: str = "u", item: str = "space-1") -> event_pb2.Event:
+    event = event_pb2.Event(id=f"like-{user}-{number}", user_id=user, item_id=item, type="like")
+    event.event_time.GetCurrentTime()
+    return event
+
+
+async def test_answers_are_those_of_the_control_server(proxies: tuple[Client, Client], control: Client) -> None:
+    for user in ("space-fan-0", "garden-fan-3", "nobody"):
+        request = pb.RecommendRequest(user_id=user, n=10, explain=True)
+        answers = [await c.recommendations.Recommend(request) for c in (*proxies, control)]
+        for answer in answers:
+            answer.ClearField("recommendation_id")
+        assert answers[0] == answers[1] == answers[2]
+        assert len(answers[0].items) == 10
+
+
+async def test_errors_keep_code_message_and_details(proxies: tuple[Client, Client], control: Client) -> None:
+    def calls(client: Client) -> list[Any]:
+        first = event_service_pb2.StreamEventsRequest(events=[like(0, "streamer")])
+        wrong = event_service_pb2.StreamEventsRequest(events=[event_pb2.Event(id="x", user_id="u", type="like")])
+        missing = profile_service_pb2.UpdatePreferencesRequest(update_mask={"paths": ["nonsense"]})
+        return [
+            client.recommendations.Recommend(pb.RecommendRequest(user_id="u", n=-3)),
+            client.recommendations.Recommend(pb.RecommendRequest(user_id="u", strategy="none-such")),
+            client.recommendations.SimilarItems(pb.SimilarItemsRequest(item_id="none-such")),
+            client.profiles.UpdatePreferences(missing),
+            client.catalog.DeleteItem(catalog_service_pb2.DeleteItemRequest(item_id="none-such")),
+            client.events.StreamEvents(iter([first, wrong])),
+        ]
+
+    expected = [await outcome(call) for call in calls(control)]
+    for client in proxies:
+        got = [await outcome(call) for call in calls(client)]
+        assert [status for _, status in got] == [status for _, status in expected]
+    assert all(status.details for _, status in expected)
+    kinds = {detail.TypeName() for _, status in expected for detail in status.details}
+    assert kinds == {"google.rpc.ErrorInfo", "google.rpc.BadRequest"}
+    # What a stream brought before its error arrives.
+    assert len(got[-1][0]) == 1
+
+
+async def test_an_event_through_either_proxy_counts_in_both_replicas_within_a_second(
+    proxies: tuple[Client, Client],
+) -> None:
+    for here, user in zip(proxies, ("first", "second"), strict=True):
+        asked = pb.RecommendRequest(user_id=user, n=40, strategy="collaborative")
+        for client in proxies:
+            assert "music-3" in [i.item_id for i in (await client.recommendations.Recommend(asked)).items]
+        request = event_service_pb2.RecordEventsRequest(events=[like(1, user, "music-3")])
+        assert (await here.events.RecordEvents(request)).accepted_count == 1
+        began = time.monotonic()
+        for client in proxies:
+            # A proxy hands calls to the replica of its own node.
+            while "music-3" in [i.item_id for i in (await client.recommendations.Recommend(asked)).items]:
+                assert time.monotonic() - began < SOON_S
+
+
+async def test_all_kinds_of_streams_work(proxies: tuple[Client, Client]) -> None:
+    client = proxies[0]
+    batches = [event_service_pb2.StreamEventsRequest(events=[like(i, "both-ways")]) for i in range(3)]
+    acknowledged = [r async for r in client.events.StreamEvents(iter(batches))]
+    assert [(r.batch_index, r.accepted_count) for r in acknowledged] == [(0, 1), (1, 1), (2, 1)]
+    items = [item_pb2.Item(id=f"streamed-{i}", kind="text", title="space story") for i in range(3)]
+    parts = [catalog_service_pb2.ImportItemsRequest(items=[item]) for item in items]
+    assert (await client.catalog.ImportItems(iter(parts))).accepted_count == 3
+    steps = [s async for s in client.admin.BuildSnapshot(admin_service_pb2.BuildSnapshotRequest())]
+    assert steps[-1].snapshot.id
+    # The other replica opens what this one published in the directory that they share.
+    until = time.monotonic() + 10
+    while (await proxies[1].recommendations.Recommend(pb.RecommendRequest(user_id="u"))).snapshot_id != steps[
+        -1
+    ].snapshot.id:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+
+
+async def test_health_and_reflection_answer(served: Served, proxies: tuple[Client, Client]) -> None:
+    stub = health_pb2_grpc.HealthStub(proxies[0].channel)
+    for service in ("", *(s.full_name for s in OFFERED)):
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await stub.Check(health_pb2.HealthCheckRequest(service="none.such"))
+    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+    reflection = reflection_pb2_grpc.ServerReflectionStub(proxies[0].channel)
+    asked = reflection_pb2.ServerReflectionRequest(list_services="")
+    listed = [
+        s.name async for r in reflection.ServerReflectionInfo(iter([asked])) for s in r.list_services_response.service
+    ]
+    assert {s.full_name for s in OFFERED} < set(listed)
+
+
+def test_a_training_by_workers_of_which_one_is_killed_ends_with_the_weights_of_torchrun(
+    served: Served, tmp_path: Path
+) -> None:
+    options = TINY | {"trainer.steps": "240", "trainer.log_every": "4"}
+    given = [part for name, value in options.items() for part in ("--set", f"{name}={value}")]
+    homes = {name: tmp_path / name for name in ("torchrun", "ray")}
+    commands = {}
+    for name, home in homes.items():
+        dot_store(home).close()
+        module = ["-m", "aigc_server.cli", "generator", "train", "gan", "--name", "dots", "--home", str(home)]
+        commands[name] = [*module, "--threads", "1", *given]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    environment = os.environ | ENVIRONMENT
+    subprocess.run([*torchrun, *commands["torchrun"]], check=True, capture_output=True, env=environment)
+
+    workers = ["--ray-workers", "2", "--ray-address", served.cluster.address]
+    lines = homes["ray"] / "runs/dots/1/metrics.jsonl"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *commands["ray"], *workers], stdout=log, stderr=log, env=environment
+        )
+    try:
+        wait(lambda: process.poll() is not None or (lines.exists() and '"step": 20' in lines.read_text()), 90)
+        found = [pid for pid, title in titles(served.second).items() if "RayTrainWorker" in title]
+        assert len(found) == 1, (tmp_path / "log").read_text()[-3000:]
+        os.kill(found[0], signal.SIGKILL)
+        process.wait(120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, (tmp_path / "log").read_text()[-3000:]
+    assert "resumed at step" in lines.read_text()
+    told = {name: home / "models/dots/1/model.safetensors" for name, home in homes.items()}
+    digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in told.values()}
+    assert len(digests) == 1
+    assert not (homes["ray"] / "runs/dots/1/ray").exists()
+
+
+def test_a_mistake_that_only_a_worker_can_find_is_told_as_without_ray(served: Served, tmp_path: Path) -> None:
+    module = ["-m", "aigc_server.cli", "generator", "train", "gan", "--name", "dots", "--home", str(tmp_path)]
+    dot_store(tmp_path, count=1).close()
+    alone = subprocess.run([sys.executable, *module], capture_output=True, text=True, env=os.environ | ENVIRONMENT)
+    workers = ["--ray-workers", "2", "--ray-address", served.cluster.address]
+    there = subprocess.run(
+        [sys.executable, *module, *workers], capture_output=True, text=True, env=os.environ | ENVIRONMENT
+    )
+    assert alone.returncode == there.returncode == 2
+    assert there.stderr.splitlines()[-1] == alone.stderr.splitlines()[-1]
+
+
+async def test_a_node_that_is_lost_costs_no_call_and_is_made_up_for(served: Served) -> None:
+    config = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]} | json.loads(RETRIES))
+    target = "ipv4:" + ",".join(served.addresses)
+    assert replicas(served.head) == replicas(served.second) == 1
+    async with grpc.aio.insecure_channel(target, options=[("grpc.service_config", config)]) as channel:
+        client = Client(channel, None)  # type: ignore[arg-type]
+        ended = asyncio.Event()
+
+        async def call_on() -> int:
+            count = 0
+            while not ended.is_set():
+                await client.recommendations.Recommend(pb.RecommendRequest(user_id="space-fan-0", n=5), timeout=10)
+                count += 1
+            return count
+
+        callers = [asyncio.create_task(call_on()) for _ in range(4)]
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(served.second.kill)
+        await asyncio.to_thread(wait, lambda: replicas(served.head) == 2, 40)
+        await asyncio.sleep(0.5)
+        ended.set()
+        assert min(await asyncio.gather(*callers)) > 5
+
+
+def test_without_the_extra_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'aigc\[ray\]'") as error:
+        need_ray()
+    assert error.value.reason == "MISSING_EXTRA"
+
+
+def test_nothing_imports_ray_unasked() -> None:
+    code = "import sys, aigc_server.cli, aigc_server.app, aigc_server.ray.replica, aigc_server.ray.application\n"
+    subprocess.run([sys.executable, "-c", code + "assert 'ray' not in sys.modules"], check=True)
+
+
+class Context:
+    """Of a call, as a proxy's server has it."""
+
+    def __init__(self, *metadata: tuple[str, str]) -> None:
+        self.metadata = metadata
+        self.told: dict[str, Any] = {"code": 0, "details": "", "trailing": ()}
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return self.metadata
+
+    def time_remaining(self) -> float | None:
+        return 1.5
+
+    def code(self) -> Any:
+        return self.told["code"]
+
+    def details(self) -> str:
+        return str(self.told["details"])
+
+    def trailing_metadata(self) -> Any:
+        return self.told["trailing"]
+
+    def set_code(self, code: Any) -> None:
+        self.told["code"] = code
+
+    def set_details(self, details: str) -> None:
+        self.told["details"] = details
+
+    def set_trailing_metadata(self, trailing: Any) -> None:
+        self.told["trailing"] = trailing
+
+
+class Server:
+    """Takes handlers."""
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None:
+        (self.handlers,) = handlers
+
+
+def recommend_by(serve: Any) -> Any:
+    """Our handler of Recommend when Serve's is ``serve``."""
+    server = Server()
+    add_services(None, server)
+    handlers: ProxyHandlers = server.handlers
+    assert set(handlers._method_handlers) == {m.path for m in METHODS}
+    handlers._method_handlers = {p: h._replace(unary_unary=serve) for p, h in handlers._method_handlers.items()}
+    return handlers._method_handlers["/aigc.v1.RecommendationService/Recommend"].unary_unary
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "becomes", "reason"),
+    [
+        (grpc.StatusCode.INTERNAL, "The actor died.\nmore", grpc.StatusCode.UNAVAILABLE, "REPLICA_LOST"),
+        (grpc.StatusCode.NOT_FOUND, "no application", grpc.StatusCode.UNAVAILABLE, "NO_REPLICA"),
+        (grpc.StatusCode.UNAVAILABLE, "", grpc.StatusCode.UNAVAILABLE, "NO_REPLICA"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "", grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY"),
+    ],
+)
+async def test_what_serve_answers_itself_gets_details_and_a_lost_replica_can_be_tried_again(
+    code: grpc.StatusCode, told: str, becomes: grpc.StatusCode, reason: str
+) -> None:
+    async def serve(request: Any, context: Any) -> bytes:
+        context.set_code(code.value[0])
+        context.set_details(told)
+        return b""
+
+    context = Context()
+    await recommend_by(serve)(b"", context)
+    assert context.told["code"] is becomes
+    status = status_pb2.Status.FromString(dict(context.told["trailing"])["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (info.reason, info.domain) == (reason, "aigc")
+    assert status.message == context.told["details"]
+
+
+async def test_what_a_replica_answers_is_left_as_it_is_and_the_deadline_reaches_it() -> None:
+    async def serve(request: Any, context: Any) -> bytes:
+        within = ReplicaContext(context)
+        assert ("x", "y") in within.invocation_metadata()
+        remaining = within.time_remaining()
+        assert remaining is not None
+        assert 1.4 < remaining <= 1.5
+        with pytest.raises(AnsweredError):
+            await within.abort(grpc.StatusCode.INTERNAL, "ours")
+        return b""
+
+    # A caller cannot give itself more time.
+    context = Context(("x", "y"), (TIMEOUT_KEY, "999999"))
+    await recommend_by(serve)(b"", context)
+    assert (context.told["code"], context.told["details"]) == (grpc.StatusCode.INTERNAL, "ours")
