@@ -19,8 +19,18 @@ class Foreman:
     def __init__(self) -> None:
         """Nothing was said yet."""
         self._said: list[Mapping[str, Any]] = []
+        self._starts = 0
         self._stopping = False
         self._failure: AigcError | None = None
+
+    def begin(self) -> AigcError | None:
+        """For the leading worker, each time that workers were started; gives why there is no sense in it, if so."""
+        self._starts += 1
+        return self._failure
+
+    def starts(self) -> int:
+        """For the command: how often workers were started."""
+        return self._starts
 
     def say(self, progress: Mapping[str, Any]) -> None:
         """For the leading worker: the fields of a TrainingProgress."""

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["RayRun", "WorkerOptions"]
 
 _HEAR_S = 0.2
+_PATIENCE_S = 20.0
+# Ray Train's own names. Our paths count: it would begin each worker in a folder of its own. And it looks for lost
+# workers, and for the end, every two seconds otherwise.
+_ENVIRONMENT = {"RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +119,11 @@ class RayRun:
             UnavailableError: The extra is not installed, or no cluster answers.
         """
         need_ray()
-        # Our own paths count; Ray Train would begin each worker in a folder of its own.
-        os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
         options = self._options
-        join_cluster(options.address, options.workers * options.cpus)
+        # What matters of what the workers write comes by the foreman.
+        join_cluster(options.address, options.workers * options.cpus, log=False)
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -137,13 +142,21 @@ class RayRun:
         ended: dict[str, Any] = {}
         thread = threading.Thread(target=self._fit, args=(foreman, ended), name="ray train", daemon=True)
         thread.start()
-        told = False
+        began, starts, told, at = time.monotonic(), 0, False, (0, 0)
         while True:
             last = not thread.is_alive()
             for said in ray.get(foreman.hear.remote()):
-                yield TrainingProgress(**said)
+                progress = TrainingProgress(**said)
+                at = (progress.step, progress.steps)
+                yield progress
             if last:
                 break
+            before, starts = starts, ray.get(foreman.starts.remote())
+            if starts > max(1, before):
+                yield TrainingProgress(*at, event=f"workers were lost and are replaced ({starts - 1})")
+            if not starts and began and time.monotonic() - began > _PATIENCE_S:
+                began = 0.0
+                yield TrainingProgress(*at, event=f"waiting for room for {self._wanted()} on the cluster")
             if not told and self._stop():
                 ray.get(foreman.stop.remote())
                 told = True
@@ -158,6 +171,11 @@ class RayRun:
                 reason="WORKERS_LOST",
             )
         self.made, self.stopped = ended["result"]
+
+    def _wanted(self) -> str:
+        options = self._options
+        each = f"{options.cpus:g} CPUs" + (" and a GPU" if options.gpu else "")
+        return f"{options.workers} workers of {each} each"
 
     def _fit(self, foreman: Any, ended: dict[str, Any]) -> None:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -201,10 +219,10 @@ def _work(config: dict[str, Any]) -> tuple[str, bool]:
 
     order: Order = config["order"]
     foreman = config["foreman"]
-    if ray.get(foreman.failure.remote()) is not None:
-        return "", False
     os.chdir(order.cwd)
     with joined() as processes:
+        if processes.agree(float(processes.leads and ray.get(foreman.begin.remote()) is not None)):
+            return "", False
         run = TrainingRun(
             order.folder,
             order.spec,
