@@ -52,6 +52,14 @@ class Node:
         """Ids of all that belongs to it."""
         return descendants(self.process.pid)
 
+    def titles(self) -> dict[int, str]:
+        """Process → what Ray calls it."""
+        found = {}
+        for pid in self.processes():
+            with suppress(OSError):
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        return found
+
     def kill(self) -> None:
         """As a machine is lost: everything at once, nothing says goodbye."""
         for pid in self.processes():

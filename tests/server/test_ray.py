@@ -1,9 +1,8 @@
-"""The same service and the same training on a Ray cluster of two nodes on this machine, one of which is lost."""
+"""The same service on a Ray cluster of two nodes on this machine, one of which is lost."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib.util
 import json
 import os
@@ -41,10 +40,8 @@ from aigc_server.ray.proxy import TIMEOUT_KEY, ProxyHandlers, add_services
 from aigc_server.settings import Settings, StoreSettings
 from tests.ray_nodes import ENVIRONMENT, Cluster, Node, cluster, free_port
 from tests.server.conftest import Client, copy_home, settings_with, small_behaviour, small_catalogue
-from tests.training.dots import TINY, dot_store
 
 INSTALLED = importlib.util.find_spec("ray") is not None
-needs_ray = pytest.mark.skipif(not INSTALLED, reason="needs the extra ray (pip install 'aigc[ray]')")
 SOON_S = 1.0
 RETRIES = (Path(__file__).resolve().parents[2] / "proto/aigc/v1/aigc_v1_service_config.json").read_text()
 
@@ -77,9 +74,9 @@ def served(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> It
     platform.close()
     ports, http = (free_port(), free_port()), (free_port(), free_port())
     with cluster(folder) as nodes:
-        head = nodes.add(cpus=3)
+        head = nodes.add(cpus=2)
         second = nodes.add(
-            cpus=2,
+            cpus=1,
             environment={
                 "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(ports[1]),
                 "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(http[1]),
@@ -134,19 +131,8 @@ def wait(holds: Any, most_s: float) -> float:
     return time.monotonic() - began
 
 
-def titles(node: Node) -> dict[int, str]:
-    """Process → what Ray calls it."""
-    found = {}
-    for pid in node.processes():
-        try:
-            found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        except OSError:
-            continue
-    return found
-
-
 def replicas(node: Node) -> int:
-    return sum("ServeReplica:aigc" in title for title in titles(node).values())
+    return sum("ServeReplica:aigc" in title for title in node.titles().values())
 
 
 async def outcome(call: Any) -> tuple[list[bytes], Any]:
@@ -175,11 +161,14 @@ def like(number: int, user: str = "u", item: str = "space-1") -> event_pb2.Event
 async def test_answers_are_those_of_the_control_server(proxies: tuple[Client, Client], control: Client) -> None:
     for user in ("space-fan-0", "garden-fan-3", "nobody"):
         request = pb.RecommendRequest(user_id=user, n=10, explain=True)
-        answers = [await c.recommendations.Recommend(request) for c in (*proxies, control)]
-        for answer in answers:
-            answer.ClearField("recommendation_id")
-        assert answers[0] == answers[1] == answers[2]
-        assert len(answers[0].items) == 10
+        first, second, expected = [await c.recommendations.Recommend(request) for c in (*proxies, control)]
+        for answer in (first, second):
+            assert [i.item_id for i in answer.items] == [i.item_id for i in expected.items]
+            # Weights of events fade with the time of the call.
+            assert [i.score for i in answer.items] == pytest.approx([i.score for i in expected.items], rel=1e-4)
+            assert answer.snapshot_id == expected.snapshot_id
+            assert answer.model_versions == expected.model_versions
+        assert len(expected.items) == 10
 
 
 async def test_errors_keep_code_message_and_details(proxies: tuple[Client, Client], control: Client) -> None:
@@ -256,56 +245,6 @@ async def test_health_and_reflection_answer(served: Served, proxies: tuple[Clien
         s.name async for r in reflection.ServerReflectionInfo(iter([asked])) for s in r.list_services_response.service
     ]
     assert {s.full_name for s in OFFERED} < set(listed)
-
-
-def test_a_training_by_workers_of_which_one_is_killed_ends_with_the_weights_of_torchrun(
-    served: Served, tmp_path: Path
-) -> None:
-    options = TINY | {"trainer.steps": "240", "trainer.log_every": "4"}
-    given = [part for name, value in options.items() for part in ("--set", f"{name}={value}")]
-    homes = {name: tmp_path / name for name in ("torchrun", "ray")}
-    commands = {}
-    for name, home in homes.items():
-        dot_store(home).close()
-        module = ["-m", "aigc_server.cli", "generator", "train", "gan", "--name", "dots", "--home", str(home)]
-        commands[name] = [*module, "--threads", "1", *given]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    environment = os.environ | ENVIRONMENT
-    subprocess.run([*torchrun, *commands["torchrun"]], check=True, capture_output=True, env=environment)
-
-    workers = ["--ray-workers", "2", "--ray-address", served.cluster.address]
-    lines = homes["ray"] / "runs/dots/1/metrics.jsonl"
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *commands["ray"], *workers], stdout=log, stderr=log, env=environment
-        )
-    try:
-        wait(lambda: process.poll() is not None or (lines.exists() and '"step": 20' in lines.read_text()), 90)
-        found = [pid for pid, title in titles(served.second).items() if "RayTrainWorker" in title]
-        assert len(found) == 1, (tmp_path / "log").read_text()[-3000:]
-        os.kill(found[0], signal.SIGKILL)
-        process.wait(120)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, (tmp_path / "log").read_text()[-3000:]
-    assert "resumed at step" in lines.read_text()
-    told = {name: home / "models/dots/1/model.safetensors" for name, home in homes.items()}
-    digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in told.values()}
-    assert len(digests) == 1
-    assert not (homes["ray"] / "runs/dots/1/ray").exists()
-
-
-def test_a_mistake_that_only_a_worker_can_find_is_told_as_without_ray(served: Served, tmp_path: Path) -> None:
-    module = ["-m", "aigc_server.cli", "generator", "train", "gan", "--name", "dots", "--home", str(tmp_path)]
-    dot_store(tmp_path, count=1).close()
-    alone = subprocess.run([sys.executable, *module], capture_output=True, text=True, env=os.environ | ENVIRONMENT)
-    workers = ["--ray-workers", "2", "--ray-address", served.cluster.address]
-    there = subprocess.run(
-        [sys.executable, *module, *workers], capture_output=True, text=True, env=os.environ | ENVIRONMENT
-    )
-    assert alone.returncode == there.returncode == 2
-    assert there.stderr.splitlines()[-1] == alone.stderr.splitlines()[-1]
 
 
 async def test_a_node_that_is_lost_costs_no_call_and_is_made_up_for(served: Served) -> None:
