@@ -5,8 +5,10 @@ the killed node, fewer than 1 % of a minute's, and succeed within a second; the 
 40 s (Ray takes 15 s to believe that a node is dead); an event through either proxy is in the answers of both replicas
 within 1 s; two Ray workers give the very weights of two processes under torchrun, also after one's node was killed.
 
-Run: python benchmarks/ray_cluster.py [serve|replace|events|train …] [--rate 40]; needs the extra `ray` and PostgreSQL's
-server programs. `serve` leaves room on the head for the lost replica; with `replace` a new node must join first.
+Run: python benchmarks/ray_cluster.py [serve|replace|freeze|events|train …] [--rate 40]; needs the extra `ray` and
+PostgreSQL's server programs. `serve` leaves room on the head for the lost replica; with `replace` a new node must join
+first; with
+`freeze` the node is stopped instead of killed.
 """
 
 from __future__ import annotations
@@ -178,6 +180,9 @@ async def load(target: str, config: str, rate: float, call: Any, stop: asyncio.E
     """Open loop: a call every 1/rate seconds, whatever became of the others."""
     tally, waiting = Tally(), set[asyncio.Task[None]]()
     options = [("grpc.service_config", config), ("grpc.enable_retries", 1)]
+    # A frozen machine closes no connection: the client has to ask, and not to wait a minute for the answer.
+    options += [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_timeout_ms", 2000)]
+    options += [("grpc.http2.ping_timeout_ms", 2000)]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
         stub = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
         began = time.perf_counter()
@@ -194,13 +199,14 @@ async def load(target: str, config: str, rate: float, call: Any, stop: asyncio.E
     return tally
 
 
-async def kill_under_load(served: Served, rate: float, *, replace: bool) -> dict[str, Any]:
-    """Kill the second node; give tallies and the seconds to each stage of the recovery.
+async def kill_under_load(served: Served, rate: float, how: str) -> dict[str, Any]:
+    """Lose the second node; give tallies and the seconds to each stage of the recovery.
 
     Args:
         served: Where.
         rate: Calls a second.
-        replace: Add a node REPLACED_S after.
+        how: ``serve``: killed; ``replace``: killed, and a node added REPLACED_S after; ``freeze``: stopped, so that
+            its connections stay open and say nothing, as when a machine loses its power.
     """
     target = "ipv4:" + ",".join(served.addresses)
     robin = {"loadBalancingConfig": [{"round_robin": {}}]}
@@ -212,9 +218,9 @@ async def kill_under_load(served: Served, rate: float, *, replace: bool) -> dict
     before = await asyncio.to_thread(replicas)
     nodes = {node for node, _ in before}
     killed = time.perf_counter()
-    await asyncio.to_thread(served.second.kill)
+    await asyncio.to_thread(served.second.freeze if how == "freeze" else served.second.kill)
     noticed = whole = 0.0
-    joining = asyncio.create_task(asyncio.to_thread(add_later, served)) if replace else None
+    joining = asyncio.create_task(asyncio.to_thread(add_later, served)) if how == "replace" else None
     while not whole and time.perf_counter() - killed < MOST_S:
         now = await asyncio.to_thread(replicas)
         running = [node for node, state in now if state == "RUNNING"]
@@ -243,14 +249,17 @@ def add_later(served: Served) -> None:
     served.cluster.add(cpus=1, environment=proxy_ports(served.ports[1], free_port()))
 
 
-def serve_part(folder: Path, rate: float, *, replace: bool) -> bool:
+def serve_part(folder: Path, rate: float, how: str) -> bool:
     """Kill a node under load."""
     began = time.perf_counter()
     with postgres(folder / "postgres") as server:
         url = new_database(server, "ray")
         fill(folder / "home", url)
-        with serving(folder, folder / "home", url, room=1 if replace else 2) as served, joined(served.cluster.address):
-            told = asyncio.run(kill_under_load(served, rate, replace=replace))
+        with (
+            serving(folder, folder / "home", url, room=1 if how == "replace" else 2) as served,
+            joined(served.cluster.address),
+        ):
+            told = asyncio.run(kill_under_load(served, rate, how))
     one, other = told["retries"], told["shipped"]
     print(f"two nodes ({told['nodes']} hold the 2 replicas), {rate:.0f} calls/s; started in {served.started_s:.1f} s")
     for name, tally in (("retries by hand", one), ("the shipped service config", other)):
@@ -260,7 +269,7 @@ def serve_part(folder: Path, rate: float, *, replace: bool) -> bool:
             f"({dict(tally.codes)}), {tally.lost} lost; p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {most:.0f} ms; "
             f"last failure {max(0.0, tally.last_failure - told['killed']):.1f} s after the kill"
         )
-    if replace:
+    if how == "replace":
         print(f"the head has no room; a new node was started {REPLACED_S:.0f} s after the kill")
     print(f"Serve noticed after {told['noticed']:.1f} s; both replicas run again after {told['whole']:.1f} s")
     holds = told["nodes"] == 2 and not one.lost and not other.lost and 0 < told["whole"] < WHOLE_LIMIT_S
@@ -409,7 +418,7 @@ def train_part(folder: Path) -> bool:
 def main() -> int:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["serve", "replace", "events", "train"])
+    parser.add_argument("parts", nargs="*", default=["serve", "replace", "freeze", "events", "train"])
     parser.add_argument("--rate", type=float, default=40.0)
     parser.add_argument("--events", type=int, default=40)
     arguments = parser.parse_args()
@@ -417,8 +426,8 @@ def main() -> int:
     for part in arguments.parts:
         print(f"== {part}", flush=True)
         with tempfile.TemporaryDirectory(prefix="aigc-ray-") as made:
-            if part in ("serve", "replace"):
-                holds &= serve_part(Path(made), arguments.rate, replace=part == "replace")
+            if part in ("serve", "replace", "freeze"):
+                holds &= serve_part(Path(made), arguments.rate, part)
             elif part == "events":
                 holds &= events_part(Path(made), arguments.events)
             else:

@@ -60,6 +60,12 @@ class Node:
                 found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         return found
 
+    def freeze(self) -> None:
+        """As a machine loses its power: connections stay open and nobody answers."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
     def kill(self) -> None:
         """As a machine is lost: everything at once, nothing says goodbye."""
         for pid in self.processes():
