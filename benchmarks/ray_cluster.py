@@ -7,8 +7,7 @@ within 1 s; two Ray workers give the very weights of two processes under torchru
 
 Run: python benchmarks/ray_cluster.py [serve|replace|freeze|events|train …] [--rate 40]; needs the extra `ray` and
 PostgreSQL's server programs. `serve` leaves room on the head for the lost replica; with `replace` a new node must join
-first; with
-`freeze` the node is stopped instead of killed.
+first; with `freeze` the node is stopped instead of killed.
 """
 
 from __future__ import annotations

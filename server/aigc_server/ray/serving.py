@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = ["ServeOptions", "join_cluster", "serve_on_ray"]
 _CONTROLLER = "SERVE_CONTROLLER_ACTOR"
 # Messages do not go through it; Ray would take a third of the memory.
 _OBJECT_STORE_BYTES = 100_000_000
+_REACH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def join_cluster(address: str, cpus: float, *, log: bool = True) -> None:
     address = address or os.environ.get("RAY_ADDRESS", "")
     try:
         if address != "local":
+            _look_for(address)
             try:
                 ray.init(address=address or "auto", log_to_driver=log)
                 return
@@ -87,6 +90,16 @@ def join_cluster(address: str, cpus: float, *, log: bool = True) -> None:
     finally:
         # Ray would end the process at once.
         signal.signal(signal.SIGTERM, handler)
+
+
+def _look_for(address: str) -> None:
+    """Ray itself would try a wrong address for minutes. Raises ConnectionError."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=_REACH_S).close()
+        except OSError as error:
+            raise ConnectionError(f"nothing answers at {address}: {error.strerror or error}") from error
 
 
 def serve_on_ray(
