@@ -92,6 +92,40 @@ bench: ## Run the benchmarks; each prints a ratio against a named peer
 load: setup $(TOOLS)/ghz ## Load every RPC with ghz on a small world of its own, and judge (benchmarks/ghz)
 	$(BIN)/python benchmarks/ghz/run.py $(LOAD_ARGS)
 
+.PHONY: soak
+soak: setup ## Ten minutes of everything at once: load, swaps, hostile clients; watches memory, errors, p99 (SOAK_ARGS)
+	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
+
+.PHONY: compare
+compare: setup compare-peers ## The same question to other servers, side by side (benchmarks/compare; needs Go, Cargo, libgrpc++-dev)
+	$(BIN)/python benchmarks/compare/run.py --prepare-only
+	$(BIN)/python benchmarks/compare/run.py $(COMPARE_ARGS)
+
+.PHONY: compare-peers
+compare-peers: .tools/mlserver/.installed .tools/ray/.installed .tools/implicit/.installed $(TOOLS)/oha $(TOOLS)/cached_lists ## Fetch and build what make compare compares with
+
+# Each peer lives by itself, as it does with its users: their protobufs and FastAPIs differ.
+.tools/mlserver/.installed: $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python mlserver==1.7.1 "numpy>=2.0" "scipy>=1.13"
+	@touch $@
+
+.tools/ray/.installed: $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python "ray[serve]==2.60.0" "grpcio-tools>=1.85.1" "numpy>=2.0" "scipy>=1.13"
+	@touch $@
+
+.tools/implicit/.installed: $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python implicit==0.7.3 fastapi==0.165.0 "uvicorn[standard]==0.54.0"
+	@touch $@
+
+$(TOOLS)/oha:
+	cargo install --quiet oha --version 1.16.0 --locked --root .tools
+
+$(TOOLS)/cached_lists: benchmarks/compare/cached_lists/main.go benchmarks/compare/cached_lists/go.mod
+	cd benchmarks/compare/cached_lists && go build -o $(abspath $@) .
+
 $(TOOLS)/buf:
 	@command -v go >/dev/null || { echo "make check needs Go to build buf: install it, or put buf into $(TOOLS)/"; exit 1; }
 	GOBIN=$(abspath $(TOOLS)) go install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)

@@ -110,6 +110,7 @@ int load(bool open, char** argv) {
   grpc::CompletionQueue queue;
   std::size_t sent = 0, outstanding = 0, bytes = 0, most = 0;
   std::vector<double> times, refusals;
+  std::vector<std::vector<double>> by_second(static_cast<std::size_t>(seconds) + 1);
   std::map<int, std::size_t> codes;
   const auto send = [&](Clock::time_point due) {
     auto* call = new Call;
@@ -132,6 +133,10 @@ int load(bool open, char** argv) {
       ++codes[call->status.error_code()];
       const double took = std::chrono::duration<double, std::milli>(now - call->due).count();
       (call->status.ok() ? times : refusals).push_back(took);
+      // In the second it was due in, so that who waits long is not counted later.
+      const auto second = std::chrono::duration_cast<std::chrono::seconds>(call->due - warm).count();
+      if (call->status.ok() && call->due >= warm)
+        by_second[static_cast<std::size_t>(second)].push_back(took);
       bytes += call->response.Length();
     }
     delete call;
@@ -176,7 +181,12 @@ int load(bool open, char** argv) {
     std::printf("%s\"%d\": %zu", first ? "" : ", ", code, count);
     first = false;
   }
-  std::printf("}}\n");
+  std::printf("}, \"p99_ms_by_second\": [");
+  for (std::size_t i = 0; i + 1 < by_second.size(); ++i) {
+    std::sort(by_second[i].begin(), by_second[i].end());
+    std::printf("%s%.4f", i == 0 ? "" : ", ", quantile(by_second[i], 0.99));
+  }
+  std::printf("]}\n");
   std::fflush(stdout);
   std::_Exit(0);
 }

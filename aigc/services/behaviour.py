@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from aigc.entities import Event
-from aigc.errors import InvalidInputError
+from aigc.errors import AigcError, InvalidInputError
 from aigc.prepare.event_pipeline import EventPipeline
 from aigc.prepare.steps import PrepareOptions, event_pipeline
 from aigc.profiles.weights import EventWeights
@@ -83,40 +83,49 @@ class Behaviour:
         written.add_done_callback(tell)
         return written
 
-    def submit_together(self, calls: Sequence[Sequence[Event]]) -> list[Future[list[bool]]]:
+    def submit_together(self, calls: Sequence[Sequence[Event]]) -> Future[list[list[bool] | AigcError]]:
         """As :meth:`submit` of each, with one write for all that pass: a hundred small calls cost little more than one.
 
         Returns:
-            A future a call, in order. What is wrong in one call is that call's error alone.
+            What became of each call, in order, once it is known of all. What is wrong in one call is that call's error
+            alone; what the store cannot do is the error of each call that passed.
+
+        Raises:
+            ResourceExhaustedError: The queue is full.
+            UnavailableError: The store is closed.
         """
         latest = time.time() * 1000 + _SKEW_MS
         cleaning = event_pipeline(self._prepare)
-        futures = [Future[list[bool]]() for _ in calls]
-        passed: list[tuple[Future[list[bool]], int]] = []
+        checked: list[int | AigcError] = []
         together: list[Event] = []
-        for future, events in zip(futures, calls, strict=True):
+        for events in calls:
             try:
                 cleaned = self._cleaned(events, cleaning, latest)
             except InvalidInputError as error:
-                future.set_exception(error)
+                checked.append(error)
                 continue
-            passed.append((future, len(cleaned)))
+            checked.append(len(cleaned))
             together += cleaned
         _tell(cleaning, len(together))
+        answered: Future[list[list[bool] | AigcError]] = Future()
 
         def settle(done: Future[list[bool]]) -> None:
-            error = done.exception()
+            failed = done.exception()
+            new = [] if failed is not None else done.result()
+            told: list[list[bool] | AigcError] = []
             start = 0
-            for future, size in passed:
-                if error is not None:
-                    future.set_exception(error)
+            for size in checked:
+                if not isinstance(size, int):
+                    told.append(size)
+                elif failed is not None:
+                    told.append(failed if isinstance(failed, AigcError) else AigcError(str(failed)))
                 else:
-                    future.set_result(done.result()[start : start + size])
-                start += size
+                    told.append(new[start : start + size])
+                    start += size
+            answered.set_result(told)
 
-        if passed:
-            self._write(together).add_done_callback(settle)
-        return futures
+        self._write(together).add_done_callback(settle)
+        return answered
 
     def check(self, event: Event, path: str, latest_ms: float) -> None:
         """Raise InvalidInputError naming the first wrong field of an event under ``path``."""

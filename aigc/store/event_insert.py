@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import compress
+from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+import numpy as np
+from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects import postgresql
 
 from aigc.entities import Event
-from aigc.store import rows
 from aigc.store.base import EventBatch
 from aigc.store.schema import events
 
@@ -35,20 +36,46 @@ def insert_events(connection: Connection, entries: Sequence[Event]) -> tuple[lis
     if not on_sqlite:
         # Other processes may write: numbers rise in the order of the commits.
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    first = (connection.scalar(select(func.max(events.c.seq))) or 0) + 1
-    seqs = range(first, first + len(entries))
-    values = [
-        (seq, e.id, e.user_id, e.item_id, e.type, e.time_ms, e.value, e.recommendation_id, e.text)
-        for seq, e in zip(seqs, entries, strict=True)
-    ]
+    first = (connection.exec_driver_sql("SELECT max(seq) FROM events").scalar() or 0) + 1
+    # Columns first, rows out of them: a third of the time that a tuple made of each event takes.
+    columns = _columns(range(first, first + len(entries)), entries)
     if on_sqlite:
-        done = connection.exec_driver_sql(_INSERT, values).rowcount
+        done = connection.exec_driver_sql(_INSERT, list(zip(*columns, strict=True))).rowcount
     else:
         statement = postgresql.insert(events).on_conflict_do_nothing(index_elements=["id"])
-        done = connection.execute(statement, [dict(zip(_COLUMNS, v, strict=True)) for v in values]).rowcount
+        rows = [dict(zip(_COLUMNS, values, strict=True)) for values in zip(*columns, strict=True)]
+        done = connection.execute(statement, rows).rowcount
     if done == len(entries):
-        return [True] * done, rows.event_batch(seqs, entries)
+        return [True] * done, _batch(columns)
     # Nobody else can have written since: what stands from the first number on is what was new.
     stored = set(connection.scalars(select(events.c.seq).where(events.c.seq >= first)))
-    is_new = [seq in stored for seq in seqs]
-    return is_new, rows.event_batch(list(compress(seqs, is_new)), list(compress(entries, is_new)))
+    is_new = [seq in stored for seq in columns[0]]
+    return is_new, _batch([list(compress(column, is_new)) for column in columns])
+
+
+def _columns(seqs: Sequence[int], entries: Sequence[Event]) -> list[Sequence[Any]]:
+    """In the order of ``_COLUMNS``."""
+    return [
+        seqs,
+        [e.id for e in entries],
+        [e.user_id for e in entries],
+        [e.item_id for e in entries],
+        [e.type for e in entries],
+        [e.time_ms for e in entries],
+        [e.value for e in entries],
+        [e.recommendation_id for e in entries],
+        [e.text for e in entries],
+    ]
+
+
+def _batch(columns: Sequence[Sequence[Any]]) -> EventBatch:
+    """Events just stored, as their readers want them."""
+    seqs, _, users, items, types, times_ms, values, *_ = columns
+    return EventBatch(
+        np.array(seqs, np.int64),
+        users,
+        items,
+        types,
+        np.array([np.nan if value is None else value for value in values], np.float64),
+        np.array(times_ms, np.int64),
+    )

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from aigc.entities import Creation, CreationState, Event, Item, ItemContent, Preferences
-from aigc.store.base import EventBatch, LoggedRecommendation
+from aigc.store.base import LoggedRecommendation
 
 __all__ = [
     "creation_from_row",
     "creation_row",
-    "event_batch",
     "event_from_row",
     "item_from_row",
     "item_row",
@@ -82,18 +79,6 @@ def event_from_row(row: Mapping[str, Any]) -> Event:
         value=row["value"],
         recommendation_id=row["recommendation_id"],
         text=row["text"],
-    )
-
-
-def event_batch(seqs: Sequence[int], events: Sequence[Event]) -> EventBatch:
-    """Events just stored, as columns."""
-    return EventBatch(
-        np.array(seqs, np.int64),
-        [e.user_id for e in events],
-        [e.item_id for e in events],
-        [e.type for e in events],
-        np.array([np.nan if e.value is None else e.value for e in events], np.float64),
-        np.array([e.time_ms for e in events], np.int64),
     )
 
 

@@ -59,7 +59,8 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamEvents(self, request_iterator, context):
-        """Record batches as they come; each is acknowledged, in order, when it is durable.
+        """Record batches as they come; each is acknowledged, in order, when it is durable. Batches are read ahead of the one that
+        is acknowledged: after an error those without an acknowledgement may be stored or not; send them again, ids unchanged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class EventServiceStub:
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_event_service_pb2.RecordEventsRequest, _event_service_pb2.RecordEventsResponse]
     """Record events, all or none: one wrong event refuses the call and is named."""
     StreamEvents: _grpc.StreamStreamMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]
-    """Record batches as they come; each is acknowledged, in order, when it is durable."""
+    """Record batches as they come; each is acknowledged, in order, when it is durable. Batches are read ahead of the one that
+    is acknowledged: after an error those without an acknowledgement may be stored or not; send them again, ids unchanged.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -46,7 +48,9 @@ class EventServiceAsyncStub(EventServiceStub):
     RecordEvents: _aio.UnaryUnaryMultiCallable[_event_service_pb2.RecordEventsRequest, _event_service_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Record events, all or none: one wrong event refuses the call and is named."""
     StreamEvents: _aio.StreamStreamMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]  # type: ignore[assignment]
-    """Record batches as they come; each is acknowledged, in order, when it is durable."""
+    """Record batches as they come; each is acknowledged, in order, when it is durable. Batches are read ahead of the one that
+    is acknowledged: after an error those without an acknowledgement may be stored or not; send them again, ids unchanged.
+    """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     """Behaviour: on disk, and counted in the next answer, when an event is acknowledged."""
@@ -65,6 +69,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_event_service_pb2.StreamEventsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.StreamEventsResponse], _abc.AsyncIterator[_event_service_pb2.StreamEventsResponse]]:
-        """Record batches as they come; each is acknowledged, in order, when it is durable."""
+        """Record batches as they come; each is acknowledged, in order, when it is durable. Batches are read ahead of the one that
+        is acknowledged: after an error those without an acknowledgement may be stored or not; send them again, ids unchanged.
+        """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -56,8 +56,14 @@ std::string_view HotCall::request() const {
 }
 
 void HotCall::begin() {
+  if (!received_->Valid()) {
+    // Its caller has gone, or half-closed, before there was a message. There is nothing to pass on
+    // either: gRPC aborts the process that sends no buffer.
+    fail(grpc::StatusCode::CANCELLED, "the call ended before its message had come", "",
+         "CANCELLED");
+    return;
+  }
   const Limits& limits = server_.options_.limits;
-  Waiting<HotCall>* queue = &server_.native_;
   switch (method_) {
     case Method::kHealthCheck:
       answer_health();
@@ -67,8 +73,8 @@ void HotCall::begin() {
         forward();
         return;
       }
-      queue = &server_.events_;
-      break;
+      if (!server_.recording_.put(this)) refuse();
+      return;
     default: {
       routes_ = server_.routes();
       bool plain = false;
@@ -94,9 +100,12 @@ void HotCall::begin() {
       }
     }
   }
-  if (!queue->put(this))
-    fail(grpc::StatusCode::RESOURCE_EXHAUSTED, server_.options_.busy_message,
-         server_.options_.busy_details, "SERVER_BUSY");
+  if (!server_.native_.put(this)) refuse();
+}
+
+void HotCall::refuse() {
+  fail(grpc::StatusCode::RESOURCE_EXHAUSTED, server_.options_.busy_message,
+       server_.options_.busy_details, "SERVER_BUSY");
 }
 
 void HotCall::work() {

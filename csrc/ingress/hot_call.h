@@ -37,6 +37,7 @@ class HotCall final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
  private:
+  void refuse();
   void answer_health();
   bool answer_recommend();
   double generated_share(const Route& route) const;

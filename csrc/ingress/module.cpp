@@ -24,6 +24,7 @@ std::unique_ptr<Server> make(const Engine& engine, const py::dict& from) {
   options.behind = text("behind");
   options.tls = {text("key"), text("certificate"), text("authority")};
   options.max_message_bytes = from["max_message_bytes"].cast<int>();
+  options.connection = from["connection"].cast<std::map<std::string, int>>();
   options.threads = count("threads");
   options.limits = {count("limit_n"), count("limit_batch"), count("limit_ids"),
                     count("limit_id_bytes")};
@@ -61,11 +62,28 @@ py::list take_events(Server& server) {
   std::vector<std::pair<std::uint64_t, std::string>> batch;
   {
     py::gil_scoped_release release;
-    batch = server.take_events();
+    batch = server.recording().take();
   }
   py::list out;
   for (const auto& [number, bytes] : batch) out.append(py::make_tuple(number, py::bytes(bytes)));
   return out;
+}
+
+void answer_events(
+    Server& server, const std::vector<std::pair<std::uint64_t, std::string>>& responses,
+    const std::vector<std::tuple<std::uint64_t, int, std::string, std::string, std::string>>&
+        failures) {
+  py::gil_scoped_release release;
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(responses.size() + failures.size());
+  for (const auto& [number, response] : responses) {
+    Outcome& outcome = outcomes.emplace_back();
+    outcome.number = number;
+    outcome.response = response;
+  }
+  for (const auto& [number, code, message, details, reason] : failures)
+    outcomes.push_back({number, "", static_cast<grpc::StatusCode>(code), message, details, reason});
+  server.recording().answer(std::move(outcomes));
 }
 
 py::dict take_notes(Server& server) {
@@ -110,10 +128,8 @@ PYBIND11_MODULE(_ingress, module) {
            py::arg("routes"), py::arg("experiment"), py::arg("similar"))
       .def("set_health", &Server::set_health, py::arg("service"), py::arg("serving"))
       .def("take_events", &aigc::ingress::take_events)
-      .def("reply", &Server::reply, py::arg("number"), py::arg("response"),
-           py::call_guard<py::gil_scoped_release>())
-      .def("fail", &Server::fail, py::arg("number"), py::arg("code"), py::arg("message"),
-           py::arg("details"), py::arg("reason"), py::call_guard<py::gil_scoped_release>())
+      .def("answer_events", &aigc::ingress::answer_events, py::arg("responses"),
+           py::arg("failures"))
       .def("set_windows", &Server::set_windows, py::arg("windows"))
       .def("take_notes", &aigc::ingress::take_notes)
       .def("stop", &Server::stop, py::arg("grace_ms"), py::call_guard<py::gil_scoped_release>());

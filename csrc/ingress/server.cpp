@@ -66,7 +66,7 @@ Server::Server(const Engine& engine, Options options)
       options_(std::move(options)),
       notes_(options_.log, options_.slow_seconds, options_.kept_answers),
       native_(options_.native),
-      events_(options_.events),
+      recording_(options_.events),
       stub_(channel_to(options_.behind)),
       proxy_(stub_),
       hot_(std::make_unique<HotService>(*this)) {
@@ -75,6 +75,7 @@ Server::Server(const Engine& engine, Options options)
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   builder.SetMaxSendMessageSize(options_.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  for (const auto& [name, value] : options_.connection) builder.AddChannelArgument(name, value);
   builder.RegisterService(hot_.get());
   builder.RegisterCallbackGenericService(&proxy_);
   server_ = builder.BuildAndStart();
@@ -108,46 +109,12 @@ void Server::work() {
   }
 }
 
-std::vector<std::pair<std::uint64_t, std::string>> Server::take_events() {
-  std::vector<std::pair<std::uint64_t, std::string>> batch;
-  while (batch.empty()) {
-    const std::vector<HotCall*> calls = events_.take();
-    if (calls.empty()) break;
-    for (HotCall* call : calls) {
-      if (!call->wanted()) continue;
-      std::lock_guard lock(python_mutex_);
-      with_python_[++last_number_] = call;
-      batch.emplace_back(last_number_, std::string(call->request()));
-    }
-  }
-  return batch;
-}
-
-HotCall* Server::taken_out(std::uint64_t number) {
-  std::lock_guard lock(python_mutex_);
-  const auto found = with_python_.find(number);
-  if (found == with_python_.end())
-    throw std::invalid_argument("call " + std::to_string(number) + " is not waiting for a reply");
-  HotCall* call = found->second;
-  with_python_.erase(found);
-  return call;
-}
-
-void Server::reply(std::uint64_t number, const std::string& bytes) {
-  taken_out(number)->succeed(bytes);
-}
-
-void Server::fail(std::uint64_t number, int code, const std::string& message,
-                  const std::string& details, const std::string& reason) {
-  taken_out(number)->fail(static_cast<grpc::StatusCode>(code), message, details, reason.c_str());
-}
-
 void Server::stop(int grace_ms) {
   if (stopped_.exchange(true)) return;
   if (server_ != nullptr)
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
   native_.close();
-  events_.close();
+  recording_.close();
   for (std::thread& worker : workers_) worker.join();
 }
 

@@ -15,6 +15,7 @@
 #include "answers.h"
 #include "notes.h"
 #include "proxy.h"
+#include "recording.h"
 #include "waiting.h"
 
 namespace aigc::ingress {
@@ -31,6 +32,7 @@ struct Options {
   std::string listen, behind;  // HOST:PORT; the control server's address
   Tls tls;
   int max_message_bytes = 32'000'000;
+  std::map<std::string, int> connection;  // gRPC's channel arguments for the public port
   std::size_t threads = 1;
   Limits limits;
   Batching native, events;
@@ -56,17 +58,14 @@ class Server {
   void set_routes(std::shared_ptr<const Routes> routes);
   void set_health(const std::string& service, bool serving);
 
-  // Micro-batches for Python: calls by number, with the bytes of their requests; none once stopped.
-  std::vector<std::pair<std::uint64_t, std::string>> take_events();
-  void reply(std::uint64_t number, const std::string& bytes);
-  void fail(std::uint64_t number, int code, const std::string& message, const std::string& details,
-            const std::string& reason);
+  // Calls of RecordEvents, which Python answers.
+  Recording& recording() { return recording_; }
 
   Taken take_notes() { return notes_.take(); }
   void set_windows(std::vector<std::pair<double, double>> windows) {
     notes_.set_windows(std::move(windows));
   }
-  std::size_t waiting() const { return native_.size() + events_.size(); }
+  std::size_t waiting() const { return native_.size() + recording_.size(); }
 
   // Accept nothing more; what was accepted has `grace_ms` to end. Then end the threads.
   void stop(int grace_ms);
@@ -76,13 +75,13 @@ class Server {
   class HotService;
 
   std::shared_ptr<const Routes> routes() const;
-  HotCall* taken_out(std::uint64_t number);
   void work();
 
   const Engine& engine_;
   const Options options_;
   Notes notes_;
-  Waiting<HotCall> native_, events_;
+  Waiting<HotCall> native_;
+  Recording recording_;
   Stub stub_;
   ProxyService proxy_;
   std::unique_ptr<HotService> hot_;
@@ -91,9 +90,6 @@ class Server {
   std::shared_ptr<const Routes> routes_;
   mutable std::shared_mutex health_mutex_;
   std::map<std::string, bool, std::less<>> health_;
-  std::mutex python_mutex_;
-  std::map<std::uint64_t, HotCall*> with_python_;
-  std::uint64_t last_number_ = 0;
 
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;

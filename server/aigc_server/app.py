@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from aigc.errors import InvalidInputError, UnavailableError
 from aigc.generate.repository import ModelRepository
@@ -27,6 +27,7 @@ from aigc.v1 import (
     training_service_pb2,
     training_service_pb2_grpc,
 )
+from aigc_server.connections import connection_options
 from aigc_server.credentials import server_credentials
 from aigc_server.errors import port_in_use
 from aigc_server.forwarding import Forwarder, Relay
@@ -41,6 +42,7 @@ from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.reflection import enable_reflection
 from aigc_server.registration import PLATFORM_SERVICES, register_platform
 from aigc_server.servicers.creation import CreationServicer
+from aigc_server.servicers.health import HealthServicer
 from aigc_server.servicers.inference_front import InferenceFrontServicer
 from aigc_server.servicers.promotion import PromotionServicer
 from aigc_server.servicers.training import TrainingServicer
@@ -113,8 +115,7 @@ class App:
         self.tracing = Tracing(settings.trace, "engine")
         platform.observe(PlatformMetrics(self.metrics))
         self.admission = Admission(self.settings.max_concurrent, self.settings.max_waiting)
-        # The type stubs of the health package do not know its aio half.
-        self.health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self.health = HealthServicer()
         self.port = 0
         self.metrics_port = 0
         self.ingress: Ingress | None = None
@@ -136,6 +137,7 @@ class App:
                 ("grpc.max_send_message_length", self.settings.max_message_bytes),
                 # A second server on the port is an error, not a lottery.
                 ("grpc.so_reuseport", 0),
+                *connection_options(self.settings).items(),
             ],
         )
         self.generator = GeneratorProcess(
@@ -186,11 +188,18 @@ class App:
             self.generator.start()
         self.platform.background.start()
 
+    def leave(self) -> None:
+        """Report NOT_SERVING for good; calls are still accepted, so that balancers can look elsewhere in peace."""
+        self._ready = False
+        self.health.leave()
+        if self.ingress is not None:
+            for name in ("", *SERVICES, *(service.full_name for service in GENERATED)):
+                self.ingress.set_health(name, False)
+
     async def stop(self) -> None:
         """Report NOT_SERVING, refuse new calls, let accepted ones finish within the grace period, close the store."""
-        self._ready = False
+        self.leave()
         self.platform.background.stop()
-        await self.health.enter_graceful_shutdown()
         # Who watches a job is told at once; the job writes its checkpoint while other calls finish.
         await asyncio.gather(asyncio.to_thread(self.platform.training.close), self._drain())
         # Who waits for the generator, such as what is made in the background, is told at once.
@@ -205,9 +214,8 @@ class App:
 
     async def _drain(self) -> None:
         drain_s = self.settings.drain_ms / 1000
+        self.health.end()
         if self.ingress is not None:
-            for name in ("", *SERVICES, *(service.full_name for service in GENERATED)):
-                self.ingress.set_health(name, False)
             started = time.monotonic()
             await asyncio.to_thread(self.ingress.stop, self.settings.drain_ms)
             drain_s = max(0.0, drain_s - (time.monotonic() - started))
@@ -238,10 +246,9 @@ class App:
         return self.control_address
 
     async def _set_health(self, name: str, serves: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if serves else health_pb2.HealthCheckResponse.NOT_SERVING
-        await self.health.set(name, status)
+        self.health.set(name, serves)
         if self.ingress is not None:
-            self.ingress.set_health(name, serves)
+            self.ingress.set_health(name, self.health.serves(name))
 
     def _register(self) -> None:
         platform, server = self.platform, self._server

@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from aigc import errors
 
-__all__ = ["DOMAIN", "STATUS_METADATA", "code_of", "port_in_use", "rich_status"]
+__all__ = ["DOMAIN", "STATUS_METADATA", "code_of", "malformed_request", "port_in_use", "rich_status"]
 
 DOMAIN = "aigc"
 STATUS_METADATA = "grpc-status-details-bin"
@@ -64,4 +64,12 @@ def port_in_use(listen: str) -> errors.ConflictError:
         "--listen HOST:PORT",
         reason="PORT_IN_USE",
         metadata={"listen": listen},
+    )
+
+
+def malformed_request() -> errors.InvalidInputError:
+    """The error of a caller whose bytes are no message of the method's."""
+    return errors.InvalidInputError(
+        "the request's bytes are no message of this method's request type; build the client from this server's protos",
+        reason="MALFORMED_REQUEST",
     )

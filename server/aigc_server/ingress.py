@@ -14,11 +14,12 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from aigc.entities import Event
 from aigc.errors import AigcError, ResourceExhaustedError
@@ -27,9 +28,10 @@ from aigc.recommend.strategy import Strategy
 from aigc.services.platform import Platform
 from aigc.store.base import LoggedRecommendation
 from aigc.v1 import event_service_pb2, recommendation_service_pb2
-from aigc_server.converters.event import event_from_proto
+from aigc_server.connections import connection_options
+from aigc_server.converters.event import events_from_proto
 from aigc_server.credentials import pem_files
-from aigc_server.errors import port_in_use, rich_status
+from aigc_server.errors import malformed_request, port_in_use, rich_status
 from aigc_server.metrics import Metrics
 from aigc_server.settings import BatchingSettings, Settings
 
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Ingress", "built"]
 
 _DRAIN_S = 0.1
+# The number of a call, and what it is told: code, message, details, reason.
+_Failure = tuple[int, int, str, bytes, str]
 
 
 def built() -> bool:
@@ -146,39 +150,43 @@ class Ingress:
         """Write what waited together; each call has its own answer."""
         numbers: list[int] = []
         entries: list[list[Event]] = []
+        wrong: list[_Failure] = []
         for number, request in calls:
             try:
-                events = event_service_pb2.RecordEventsRequest.FromString(request).events
-                entries.append([event_from_proto(event, f"events[{i}]") for i, event in enumerate(events)])
+                entries.append(events_from_proto(event_service_pb2.RecordEventsRequest.FromString(request).events))
                 numbers.append(number)
+            except DecodeError:
+                wrong.append(self._failure(number, malformed_request()))
             except Exception as error:
-                self._fail(number, error)
-        try:
-            futures = self._platform.behaviour.submit_together(entries)
-        except Exception as error:
-            for number in numbers:
-                self._fail(number, error)
+                wrong.append(self._failure(number, error))
+        if wrong:
+            self._server.answer_events([], wrong)
+        if not numbers:
             return
-        for number, future in zip(numbers, futures, strict=True):
-            future.add_done_callback(partial(self._recorded, number))
-
-    def _recorded(self, number: int, done: Future[list[bool]]) -> None:
         try:
-            new = done.result()
+            self._platform.behaviour.submit_together(entries).add_done_callback(partial(self._recorded, numbers))
         except Exception as error:
-            self._fail(number, error)
-            return
-        answer = event_service_pb2.RecordEventsResponse(accepted_count=sum(new), duplicate_count=len(new) - sum(new))
-        self._server.reply(number, answer.SerializeToString())
+            self._server.answer_events([], [self._failure(number, error) for number in numbers])
 
-    def _fail(self, number: int, error: Exception) -> None:
+    def _recorded(self, numbers: Sequence[int], done: Future[list[list[bool] | AigcError]]) -> None:
+        responses: list[tuple[int, bytes]] = []
+        failures: list[_Failure] = []
+        for number, outcome in zip(numbers, done.result(), strict=True):
+            if isinstance(outcome, list):
+                new = sum(outcome)
+                responses.append((number, _recorded_response(new, len(outcome) - new)))
+            else:
+                failures.append(self._failure(number, outcome))
+        self._server.answer_events(responses, failures)
+
+    def _failure(self, number: int, error: Exception) -> _Failure:
         if isinstance(error, AigcError):
             status, reason = rich_status(error), error.reason
         else:
             self._log.error("unexpected error", method="RecordEvents", exc_info=error)
             status = rich_status(AigcError("something unexpected happened; the server's log has it"))
             reason = "INTERNAL"
-        self._server.fail(number, status.code, status.message, status.SerializeToString(), reason)
+        return number, status.code, status.message, status.SerializeToString(), reason
 
     def _take_notes(self) -> None:
         while not self._ended.wait(_DRAIN_S):
@@ -226,6 +234,11 @@ class Ingress:
             getattr(self._log, level)(event, **fields)
 
 
+@lru_cache(4096)
+def _recorded_response(new: int, known: int) -> bytes:
+    return event_service_pb2.RecordEventsResponse(accepted_count=new, duplicate_count=known).SerializeToString()
+
+
 def _plain(strategy: Strategy, *, vectors: bool) -> bool:
     """Does the Engine alone make this strategy's answers?"""
     generate = strategy.generate
@@ -264,6 +277,7 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "certificate": files.certificate,
         "authority": files.authority,
         "max_message_bytes": server.max_message_bytes,
+        "connection": connection_options(server),
         "threads": server.ingress.threads or len(os.sched_getaffinity(0)),
         "limit_n": limits.n,
         "limit_batch": limits.batch,

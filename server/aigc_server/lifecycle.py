@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aigc.services.platform import Platform
@@ -17,7 +19,7 @@ __all__ = ["serve"]
 
 
 def serve(settings: Settings, home: Path, ready: Callable[[App], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+    """Serve until SIGTERM or SIGINT, report NOT_SERVING for a while, then drain; a second signal ends the while.
 
     Args:
         settings: The whole tree.
@@ -34,17 +36,30 @@ def serve(settings: Settings, home: Path, ready: Callable[[App], None]) -> None:
 async def _serve(platform: Platform, settings: Settings, home: Path, ready: Callable[[App], None]) -> None:
     # gRPC binds a server to the loop that runs when it is made.
     app = App(platform, settings)
-    ended = asyncio.Event()
+    ended, hurried = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def signalled() -> None:
+        (hurried if ended.is_set() else ended).set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+        loop.add_signal_handler(number, signalled)
     await app.start()
+    # What is there by now stays: it is not to be looked through again for garbage. Events come and go by the thousand,
+    # and hold no cycles.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     note = home / "server.json"
     host = app.settings.listen.rpartition(":")[0]
     note.write_text(json.dumps({"pid": os.getpid(), "address": f"{host}:{app.port}"}) + "\n", encoding="utf-8")
     try:
         ready(app)
         await ended.wait()
+        note.unlink(missing_ok=True)
+        app.leave()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(hurried.wait(), app.settings.notice_ms / 1000)
     finally:
         note.unlink(missing_ok=True)
         await app.stop()

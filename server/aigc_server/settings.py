@@ -77,13 +77,14 @@ class IngressSettings:
         mode: ``auto`` uses it where it was built, ``on`` insists on it, ``off`` does without.
         threads: That answer recommendations; 0 for one a core.
         recommend: The queue in front of these threads.
-        events: RecordEvents calls that are handed to the store together.
+        events: RecordEvents calls that are handed to the store together. Who is alone does not wait; callers who come
+            back wait for each other, so that they share a commit, ``delay_us`` at most after the last was answered.
     """
 
     mode: str = "auto"
     threads: int = 0
     recommend: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=1))
-    events: BatchingSettings = field(default_factory=BatchingSettings)
+    events: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=256, delay_us=2000))
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -111,7 +112,10 @@ class ServerSettings:
         max_waiting: Calls that may wait for their turn; one more is refused at once.
         workers: Threads for calls that read or write the store.
         default_deadline_ms: For unary calls that bring none.
-        drain_ms: How long accepted calls may go on after a signal to end.
+        notice_ms: How long after a signal to end calls are still accepted while health says NOT_SERVING already, so
+            that balancers and clients that ask now and then have turned away before the port closes.
+        drain_ms: How long accepted calls may go on after that.
+        max_streams: Calls that one connection may have open at once; more wait at the caller.
     """
 
     listen: str = "127.0.0.1:50051"
@@ -123,7 +127,9 @@ class ServerSettings:
     max_waiting: int = 1024
     workers: int = 16
     default_deadline_ms: int = 30_000
+    notice_ms: int = 500
     drain_ms: int = 10_000
+    max_streams: int = 1024
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -134,12 +140,12 @@ class ServerSettings:
                 raise InvalidInputError(
                     f"server.{name} is {value!r}; give HOST:PORT, such as 127.0.0.1:50051", field=f"server.{name}"
                 )
-        for name in ("max_message_bytes", "max_concurrent", "workers", "default_deadline_ms"):
+        for name in ("max_message_bytes", "max_concurrent", "workers", "default_deadline_ms", "max_streams"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(
                     f"server.{name} is {getattr(self, name)}; give at least 1", field=f"server.{name}"
                 )
-        for name in ("max_waiting", "drain_ms"):
+        for name in ("max_waiting", "notice_ms", "drain_ms"):
             if getattr(self, name) < 0:
                 raise InvalidInputError(
                     f"server.{name} is {getattr(self, name)}; give 0 or more", field=f"server.{name}"

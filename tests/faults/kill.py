@@ -6,11 +6,13 @@ python -m tests.faults.kill --rounds 50 --events 20000 [--postgres]
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from pathlib import Path
 import grpc
 
 from aigc.store.sql import open_store
+from aigc.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
 from tests.faults.process import ServerProcess, record
 from tests.postgres import cluster
 
@@ -66,6 +69,65 @@ def kill_rounds(home: Path, *, rounds: int, events: int, batch: int, seed: int, 
     there = set(found)
     lost = sum(f"e-{i}" not in there for i in acknowledged)
     return Tally(rounds, len(acknowledged), lost, len(found) - len(there))
+
+
+def kill_callers(home: Path, *, rounds: int, callers: int, seed: int) -> Tally:
+    """Kill the server ``rounds`` times while ``callers`` record an event a call, one after the other, and one streams.
+
+    Their events share commits. Ids are never sent again, so none may be there that was sent twice.
+    """
+    rng = random.Random(seed)
+    home.mkdir(parents=True, exist_ok=True)
+    acknowledged: set[str] = set()
+    for number in range(rounds):
+        with ServerProcess(home) as server:
+            threads = [
+                threading.Thread(target=_call_on, args=(server.channel, f"{number}-{i}", acknowledged))
+                for i in range(callers)
+            ]
+            threads.append(threading.Thread(target=_stream_on, args=(server.channel, f"{number}-s", acknowledged)))
+            for thread in threads:
+                thread.start()
+            time.sleep(0.2 + 0.3 * rng.random())
+            server.kill()
+            for thread in threads:
+                thread.join()
+    store = open_store(f"sqlite:///{home / 'aigc.sqlite'}", read_only=True)
+    try:
+        found = [e.event.id for e in store.user_events("user")]
+    finally:
+        store.close()
+    return Tally(rounds, len(acknowledged), len(acknowledged - set(found)), len(found) - len(set(found)))
+
+
+def _event(name: str) -> event_pb2.Event:
+    return event_pb2.Event(id=name, user_id="user", item_id="item", type="view")
+
+
+def _call_on(channel: grpc.Channel, name: str, acknowledged: set[str]) -> None:
+    stub = event_service_pb2_grpc.EventServiceStub(channel)
+    for i in itertools.count():
+        try:
+            stub.RecordEvents(event_service_pb2.RecordEventsRequest(events=[_event(f"{name}-{i}")]))
+        except grpc.RpcError:
+            return
+        acknowledged.add(f"{name}-{i}")
+
+
+def _stream_on(channel: grpc.Channel, name: str, acknowledged: set[str]) -> None:
+    sent = ([f"{name}-{n}-{i}" for i in range(20)] for n in itertools.count())
+    waiting: list[list[str]] = []
+
+    def batches() -> Iterator[event_service_pb2.StreamEventsRequest]:
+        for ids in sent:
+            waiting.append(ids)
+            yield event_service_pb2.StreamEventsRequest(events=[_event(i) for i in ids])
+
+    try:
+        for answer in event_service_pb2_grpc.EventServiceStub(channel).StreamEvents(batches()):
+            acknowledged.update(waiting[answer.batch_index])
+    except grpc.RpcError:
+        return
 
 
 def _send(channel: grpc.Channel, first: int, count: int, acknowledged: set[int]) -> None:

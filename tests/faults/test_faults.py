@@ -18,7 +18,7 @@ from aigc.errors import ConflictError, CorruptDataError, InvalidInputError, Reso
 from aigc.recommend.request import RecommendRequest, SearchRequest
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.services.watcher import Watcher
-from tests.faults.kill import kill_rounds
+from tests.faults.kill import kill_callers, kill_rounds
 from tests.faults.kill_training import kill_server
 from tests.faults.process import AIGC, ServerProcess
 
@@ -39,6 +39,12 @@ def built(platform: Platform) -> str:
 def test_every_acknowledged_event_survives_sigkill_and_none_is_doubled(tmp_path: Path) -> None:
     tally = kill_rounds(tmp_path / "home", rounds=3, events=1200, batch=20, seed=5)
     assert (tally.acknowledged, tally.lost, tally.twice) == (1200, 0, 0)
+
+
+def test_events_that_share_a_commit_survive_sigkill_once_they_are_acknowledged(tmp_path: Path) -> None:
+    tally = kill_callers(tmp_path / "home", rounds=2, callers=8, seed=3)
+    assert tally.acknowledged > 100
+    assert (tally.lost, tally.twice) == (0, 0)
 
 
 @pytest.fixture
@@ -190,6 +196,24 @@ def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(small_disk: Path) ->
     (small_disk / "ballast").unlink()
     (small_disk / "more").unlink(missing_ok=True)
     assert platform.behaviour.record([Event("after", "u", "i1", "view", 5)]) == [True]
+    platform.close()
+
+
+def test_a_full_disk_fails_each_call_of_a_batch_and_keeps_none_of_it(small_disk: Path) -> None:
+    platform = filled(small_disk / "home")
+    built(platform)
+    before = platform.store.counts().events
+    (small_disk / "ballast").write_bytes(b"x" * max(0, shutil.disk_usage(small_disk).free - 100_000))
+    calls = [[Event(f"r{i}", "u1", f"i{i % 30}", "view", 5, text="x" * 20_000)] for i in range(40)]
+    told = platform.behaviour.submit_together([*calls, [Event("w", "u1", "i1", "stare", 5)], []]).result(timeout=60)
+    assert [getattr(error, "reason", "") for error in told[:40]] == ["DISK_FULL"] * 40
+    assert isinstance(told[40], InvalidInputError)
+    assert platform.store.counts().events == before
+    answer = platform.recommender.recommend(RecommendRequest("u1", 30))
+    assert "i29" in {i.item_id for i in answer.items}, "what was refused does not count"
+    (small_disk / "ballast").unlink()
+    again = platform.behaviour.submit_together([c[:1] for c in calls[:5]]).result(timeout=60)
+    assert again == [[True]] * 5
     platform.close()
 
 

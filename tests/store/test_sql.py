@@ -37,6 +37,16 @@ def test_every_acknowledged_event_survives_sigkill_on_postgres(tmp_path: Path, p
     assert (tally.acknowledged, tally.lost, tally.twice) == (600, 0, 0)
 
 
+def test_the_writer_syncs_each_commit_to_the_disk(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    found = [
+        store._write(lambda c, name=name: c.exec_driver_sql(f"PRAGMA {name}").scalar()).result(timeout=10)
+        for name in ("synchronous", "journal_mode")
+    ]
+    assert found == [2, "wal"], "FULL"
+    store.close()
+
+
 def test_the_first_formats_file_stays_readable(tmp_path: Path) -> None:
     shutil.copy(GOLDEN / "store-v1.sqlite", tmp_path / "old.sqlite")
     store = open_store(f"sqlite:///{tmp_path / 'old.sqlite'}")

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from aigc import entities
 from aigc.v1 import event_pb2
-from aigc_server.converters.times import from_ms, to_ms
+from aigc_server.converters.times import MAX_MS, MIN_MS, from_ms, to_ms
 
-__all__ = ["event_from_proto", "event_to_proto"]
+__all__ = ["event_to_proto", "events_from_proto"]
 
 
-def event_from_proto(proto: event_pb2.Event, path: str) -> entities.Event:
-    """Wire → domain; ``path`` is where the event stands in the request."""
-    moment = to_ms(proto.event_time, f"{path}.event_time") if proto.HasField("event_time") else int(time.time() * 1000)
-    return entities.Event(
-        id=proto.id,
-        user_id=proto.user_id,
-        item_id=proto.item_id,
-        type=proto.type,
-        time_ms=moment,
-        value=proto.value if proto.HasField("value") else None,
-        recommendation_id=proto.recommendation_id,
-        text=proto.text,
-    )
+def events_from_proto(protos: Iterable[event_pb2.Event]) -> list[entities.Event]:
+    """Wire → domain, of the ``events`` of a request. Raises InvalidInputError naming a time that is none."""
+    now_ms = int(time.time() * 1000)
+    made = []
+    for i, proto in enumerate(protos):
+        moment_ms = now_ms
+        if proto.HasField("event_time"):
+            moment = proto.event_time
+            moment_ms = moment.seconds * 1000 + moment.nanos // 1_000_000
+            if not (MIN_MS <= moment_ms <= MAX_MS and 0 <= moment.nanos < 1_000_000_000):
+                # The path costs as much as all of the check.
+                moment_ms = to_ms(moment, f"events[{i}].event_time")
+        made.append(
+            entities.Event(
+                proto.id,
+                proto.user_id,
+                proto.item_id,
+                proto.type,
+                moment_ms,
+                proto.value if proto.HasField("value") else None,
+                proto.recommendation_id,
+                proto.text,
+            )
+        )
+    return made
 
 
 def event_to_proto(event: entities.Event) -> event_pb2.Event:

@@ -6,9 +6,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from aigc.errors import InvalidInputError
 
-__all__ = ["from_ms", "to_ms"]
+__all__ = ["MAX_MS", "MIN_MS", "from_ms", "to_ms"]
 
 _MIN_S, _MAX_S = -62_135_596_800, 253_402_300_799
+MIN_MS, MAX_MS = 1000 * _MIN_S, 1000 * _MAX_S + 999
 
 
 def to_ms(timestamp: Timestamp, field: str) -> int:

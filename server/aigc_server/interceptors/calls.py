@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from aigc.errors import AigcError
-from aigc_server.errors import code_of, rich_status
+from aigc_server.errors import code_of, malformed_request, rich_status
 from aigc_server.forwarding import RelayedError
 from aigc_server.interceptors.admission import Admission
 from aigc_server.metrics import Metrics
@@ -70,12 +71,12 @@ class CallInterceptor(_Base):
                 remaining = context.time_remaining()
                 limit = remaining if remaining is not None else (None if handler.request_streaming else self._default_s)
                 async with asyncio.timeout(limit):
-                    return await behaviour(request, context)
+                    return await behaviour(_checked(request, streams=handler.request_streaming), context)
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
             async with self._around(method, context, slow_s=float("inf")), asyncio.timeout(context.time_remaining()):
-                async for response in behaviour(request, context):
+                async for response in behaviour(_checked(request, streams=handler.request_streaming), context):
                     yield response
 
         make = {
@@ -86,7 +87,7 @@ class CallInterceptor(_Base):
         }[(handler.request_streaming, handler.response_streaming)]
         return make(
             cast(Any, stream if handler.response_streaming else unary),
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_lenient(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
@@ -157,3 +158,33 @@ class CallInterceptor(_Base):
                 peer=peer,
                 request_id=request_id or uuid.uuid4().hex,
             )
+
+
+_MALFORMED = object()
+
+
+def _lenient(read: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """What cannot be read becomes an error of the caller's; gRPC would log a traceback and say nothing of use."""
+    if read is None:
+        return None
+
+    def lenient(data: bytes) -> Any:
+        try:
+            return read(data)
+        except DecodeError:
+            return _MALFORMED
+
+    return lenient
+
+
+def _checked(request: Any, *, streams: bool) -> Any:
+    if streams:
+        return _each_checked(request)
+    if request is _MALFORMED:
+        raise malformed_request()
+    return request
+
+
+async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _checked(request, streams=False)

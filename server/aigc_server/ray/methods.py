@@ -30,7 +30,6 @@ class Method:
     Attributes:
         path: ``/package.Service/Name``.
         name: By which Serve finds it on a replica. It knows no services, so names must be unique among all.
-        request: Class of the message.
         response: Class of the message.
         request_streaming: Whether the client streams.
         response_streaming: Whether the server streams.
@@ -38,7 +37,6 @@ class Method:
 
     path: str
     name: str
-    request: Any
     response: Any
     request_streaming: bool
     response_streaming: bool
@@ -49,7 +47,6 @@ def _method(method: MethodDescriptor) -> Method:
     return Method(
         f"/{method.containing_service.full_name}/{method.name}",
         method.name,
-        message_factory.GetMessageClass(method.input_type),
         message_factory.GetMessageClass(method.output_type),
         bool(raw.client_streaming),
         bool(raw.server_streaming),

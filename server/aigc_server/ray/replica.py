@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from aigc_server.app import open_platform
 from aigc_server.interceptors.admission import Admission
@@ -19,6 +19,7 @@ from aigc_server.metrics import Metrics, PlatformMetrics
 from aigc_server.ray.context import AnsweredError, ReplicaContext
 from aigc_server.ray.methods import METHODS, OFFERED, Method
 from aigc_server.registration import register_platform
+from aigc_server.servicers.health import HealthServicer
 from aigc_server.settings import Settings
 from aigc_server.tracing import Tracing
 
@@ -83,20 +84,21 @@ class Replica:
         )
         self._collected = Collected()
         register_platform(self._platform, self._collected)
-        # The type stubs of the health package do not know its aio half.
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._collected)
+        health = HealthServicer()
+        for service in ("", *(service.full_name for service in OFFERED)):
+            health.set(service, True)
+        health_pb2_grpc.add_HealthServicer_to_server(health, self._collected)
         self._handlers: dict[str, Any] = {}
 
     async def answer(self, method: Method, request: Any, context: Any) -> Any:
-        """One message, for one or a stream of them.
+        """One message, for the bytes of one or a stream of them.
 
         An error is told by the context and an empty message: what Serve makes of an exception has no details.
         """
         handler = await self._handler(method)
         behaviour = handler.stream_unary if method.request_streaming else handler.unary_unary
         try:
-            return await behaviour(request, ReplicaContext(context))
+            return await behaviour(_read(handler, request), ReplicaContext(context))
         except AnsweredError:
             return method.response()
 
@@ -105,7 +107,7 @@ class Replica:
         handler = await self._handler(method)
         behaviour = handler.stream_stream if method.request_streaming else handler.unary_stream
         try:
-            async for response in behaviour(request, ReplicaContext(context)):
+            async for response in behaviour(_read(handler, request), ReplicaContext(context)):
                 yield response
         except AnsweredError:
             yield method.response()
@@ -117,8 +119,6 @@ class Replica:
     async def _handler(self, method: Method) -> Any:
         if not self._handlers:
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(self._server.workers, "call"))
-            for service in ("", *(service.full_name for service in OFFERED)):
-                await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
             self._handlers = {
                 known.path: await self._interceptor.intercept_service(self._collected.find, Details(known.path))
                 for known in METHODS
@@ -129,6 +129,16 @@ class Replica:
         """Serve's way to say that a replica has drained."""
         if hasattr(self, "_platform"):
             self.close()
+
+
+def _read(handler: Any, request: Any) -> Any:
+    """Messages of bytes; what is none becomes an error of the caller's, see the interceptor."""
+    return _read_each(handler, request) if handler.request_streaming else handler.request_deserializer(request)
+
+
+async def _read_each(handler: Any, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield handler.request_deserializer(request)
 
 
 def _add(method: Method) -> None:
