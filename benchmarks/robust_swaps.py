@@ -3,6 +3,7 @@
 Recommend through the ingress at half its saturation, open loop. ``--seconds`` without swaps, then as long with one
 swap a second between two snapshots, in the same run: errors, the 99th percentile of each second, and the
 server's memory.
+
 Prediction, written before the run: no error; the swap costs Python's thread about 0.1 s of one core that the Engine's
 threads share, so that on one core p99 goes over twice, and on two (the server's threads may use both) it does not.
 

@@ -77,6 +77,7 @@ class Live:
         self._apply_lock = threading.Lock()
         self._publish_lock = threading.Lock()
         self.engine = Engine()
+        # Called with writers held off: it must be quick, and write nothing.
         self.on_swap: Callable[[], None] = _nothing
         self.serving = self._start(None)
 
@@ -161,7 +162,8 @@ class Live:
             self._replay(serving, revision)
             self.engine.publish(serving.state)
             self.serving = serving
-        self.on_swap()
+            # Before the next write: a front that answers by the state before it would not show it.
+            self.on_swap()
         return serving
 
     def _replay(self, serving: Serving, revision: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from aigc.entities import Event
-from aigc.errors import AigcError, InvalidInputError
+from aigc.errors import InvalidInputError
 from aigc.prepare.event_pipeline import EventPipeline
 from aigc.prepare.steps import PrepareOptions, event_pipeline
 from aigc.profiles.weights import EventWeights
@@ -83,7 +83,7 @@ class Behaviour:
         written.add_done_callback(tell)
         return written
 
-    def submit_together(self, calls: Sequence[Sequence[Event]]) -> Future[list[list[bool] | AigcError]]:
+    def submit_together(self, calls: Sequence[Sequence[Event]]) -> Future[list[list[bool] | Exception]]:
         """As :meth:`submit` of each, with one write for all that pass: a hundred small calls cost little more than one.
 
         Returns:
@@ -96,7 +96,7 @@ class Behaviour:
         """
         latest = time.time() * 1000 + _SKEW_MS
         cleaning = event_pipeline(self._prepare)
-        checked: list[int | AigcError] = []
+        checked: list[int | InvalidInputError] = []
         together: list[Event] = []
         for events in calls:
             try:
@@ -107,18 +107,22 @@ class Behaviour:
             checked.append(len(cleaned))
             together += cleaned
         _tell(cleaning, len(together))
-        answered: Future[list[list[bool] | AigcError]] = Future()
+        answered: Future[list[list[bool] | Exception]] = Future()
 
         def settle(done: Future[list[bool]]) -> None:
-            failed = done.exception()
-            new = [] if failed is not None else done.result()
-            told: list[list[bool] | AigcError] = []
+            new: list[bool] = []
+            failed: Exception | None = None
+            try:
+                new = done.result()
+            except Exception as error:
+                failed = error
+            told: list[list[bool] | Exception] = []
             start = 0
             for size in checked:
                 if not isinstance(size, int):
                     told.append(size)
                 elif failed is not None:
-                    told.append(failed if isinstance(failed, AigcError) else AigcError(str(failed)))
+                    told.append(failed)
                 else:
                     told.append(new[start : start + size])
                     start += size

@@ -32,7 +32,8 @@ struct Route {
   std::size_t window = 0;
 };
 
-// All of one moment: routes are of one snapshot, and an answer by another is never marked with it.
+// All of one moment: calls are answered by the state that came with the names and the tails, until
+// the routes of a newer snapshot stand.
 struct Routes {
   std::shared_ptr<State> state;
   std::string snapshot;

@@ -173,7 +173,6 @@ bool HotCall::answer_recommend() {
   out.clear();
   std::vector<Shown> shown;
   shown.reserve(parsed_.size());
-  std::vector<Query> one(1);
   // Plans whose share of generated items is smaller just now than their strategy says.
   std::map<const Route*, std::optional<Plan>> plans;
   for (const RecommendRequest& request : parsed_) {
@@ -184,19 +183,16 @@ bool HotCall::answer_recommend() {
     place->second = request.route->plan;
     place->second->max_generated_share = static_cast<float>(share);
   }
-  for (RecommendRequest& request : parsed_) {
+  for (const RecommendRequest& request : parsed_) {
     const auto& narrowed = plans[request.route];
-    one[0] = std::move(request.query);
-    const auto [state, answers] =
-        server_.engine_.recommend(one, narrowed ? *narrowed : request.route->plan);
-    request.query = std::move(one[0]);
-    if (state != routes_->state) return false;  // a newer snapshot, whose names are not here yet
-    if (any_generated(*state, answers[0])) return false;
+    const Answer found =
+        aigc::answer(*routes_->state, narrowed ? *narrowed : request.route->plan, request.query);
+    if (any_generated(*routes_->state, found)) return false;
     if (method_ == Method::kRecommend) {
-      shown.push_back(write_answer(routes_, request, answers[0], out));
+      shown.push_back(write_answer(routes_, request, found, out));
     } else {
       part.clear();
-      shown.push_back(write_answer(routes_, request, answers[0], part));
+      shown.push_back(write_answer(routes_, request, found, part));
       WireWriter(out).message(1, part);
     }
   }
@@ -206,11 +202,12 @@ bool HotCall::answer_recommend() {
 }
 
 bool HotCall::answer_similar() {
-  if (server_.engine_.state()->item_row(similar_.context_item) == kNoRow) return false;
-  const auto [state, answers] = server_.engine_.recommend({similar_}, routes_->similar);
-  if (any_generated(*state, answers[0])) return false;
+  const State& state = *routes_->state;
+  if (state.item_row(similar_.context_item) == kNoRow) return false;
+  const Answer found = aigc::answer(state, routes_->similar, similar_);
+  if (any_generated(state, found)) return false;
   std::string out;
-  write_similar(*state, answers[0], out);
+  write_similar(state, found, out);
   succeed(out);
   return true;
 }

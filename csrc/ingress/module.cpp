@@ -1,4 +1,4 @@
-// aigc_server._ingress: the ingress for Python. The Engine, States and Plans are those of
+// aigc_server._ingress: the ingress for Python. The States and Plans are those of
 // aigc._kernel.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -16,7 +16,7 @@ Batching batching(const py::dict& from) {
           from["queue"].cast<std::size_t>()};
 }
 
-std::unique_ptr<Server> make(const Engine& engine, const py::dict& from) {
+std::unique_ptr<Server> make(const py::dict& from) {
   Options options;
   const auto text = [&from](const char* key) { return from[key].cast<std::string>(); };
   const auto count = [&from](const char* key) { return from[key].cast<std::size_t>(); };
@@ -39,7 +39,7 @@ std::unique_ptr<Server> make(const Engine& engine, const py::dict& from) {
   options.late_message = text("late_message");
   options.late_details = text("late_details");
   py::gil_scoped_release release;
-  return std::make_unique<Server>(engine, std::move(options));
+  return std::make_unique<Server>(std::move(options));
 }
 
 void set_routes(
@@ -120,8 +120,7 @@ PYBIND11_MODULE(_ingress, module) {
   module.doc() = "The C++ front: owns the public port, answers the hot calls without Python.";
   py::module_::import("aigc._kernel");
   py::class_<Server>(module, "Server", py::is_final())
-      .def(py::init(&aigc::ingress::make), py::arg("engine"), py::arg("options"),
-           py::keep_alive<1, 2>())
+      .def(py::init(&aigc::ingress::make), py::arg("options"))
       .def_property_readonly("port", &Server::port)
       .def_property_readonly("waiting", &Server::waiting)
       .def("set_routes", &aigc::ingress::set_routes, py::arg("state"), py::arg("snapshot"),

@@ -61,9 +61,8 @@ class Server::HotService final : public grpc::Service {
   }
 };
 
-Server::Server(const Engine& engine, Options options)
-    : engine_(engine),
-      options_(std::move(options)),
+Server::Server(Options options)
+    : options_(std::move(options)),
       notes_(options_.log, options_.slow_seconds, options_.kept_answers),
       native_(options_.native),
       recording_(options_.events),

@@ -49,7 +49,7 @@ class HotCall;
 class Server {
  public:
   // Throws std::runtime_error when the port cannot be had.
-  Server(const Engine& engine, Options options);
+  explicit Server(Options options);
   ~Server();
 
   int port() const { return port_; }
@@ -77,7 +77,6 @@ class Server {
   std::shared_ptr<const Routes> routes() const;
   void work();
 
-  const Engine& engine_;
   const Options options_;
   Notes notes_;
   Waiting<HotCall> native_;

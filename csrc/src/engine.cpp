@@ -80,6 +80,8 @@ void run_sources(const Request& request, bool fallback, Scratch& scratch, Fusion
   }
 }
 
+}  // namespace
+
 Answer answer(const State& state, const Plan& plan, const Query& query) {
   static thread_local Scratch scratch;
   static thread_local Fusion first, second;
@@ -122,8 +124,6 @@ Answer answer(const State& state, const Plan& plan, const Query& query) {
   }
   return out;
 }
-
-}  // namespace
 
 void Engine::publish(std::shared_ptr<State> state) {
   std::lock_guard lock(mutex_);

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-from aigc.kernel import Engine, Plan, State
+from aigc.kernel import Plan, State
 
 @final
 class Server:
-    def __init__(self, engine: Engine, options: Mapping[str, Any]) -> None: ...
+    def __init__(self, options: Mapping[str, Any]) -> None: ...
     @property
     def port(self) -> int: ...
     @property

@@ -82,7 +82,7 @@ class Ingress:
         self._windows: list[float] = []
         self.answered: Counter[str] = Counter()
         try:
-            self._server: Server = Server(platform.live.engine, _options(settings, behind))
+            self._server: Server = Server(_options(settings, behind))
         except RuntimeError as error:
             raise port_in_use(settings.server.listen) from error
         self.port = self._server.port
@@ -107,7 +107,7 @@ class Ingress:
         self._server.set_health(service, serving)
 
     def refresh(self) -> None:
-        """Answer by the present snapshot and strategies. Until then, calls are passed on."""
+        """Answer by the present snapshot and strategies; until the first time, calls are passed on."""
         with self._refreshing:
             serving, book = self._platform.live.serving, self._platform.strategies
             routes = []
@@ -168,7 +168,7 @@ class Ingress:
         except Exception as error:
             self._server.answer_events([], [self._failure(number, error) for number in numbers])
 
-    def _recorded(self, numbers: Sequence[int], done: Future[list[list[bool] | AigcError]]) -> None:
+    def _recorded(self, numbers: Sequence[int], done: Future[list[list[bool] | Exception]]) -> None:
         responses: list[tuple[int, bytes]] = []
         failures: list[_Failure] = []
         for number, outcome in zip(numbers, done.result(), strict=True):

@@ -167,6 +167,35 @@ async def test_a_new_snapshot_and_edited_strategies_count_at_once(client: Client
     assert (await client.recommendations.Recommend(pb.RecommendRequest(strategy="mine"))).strategy == "mine"
 
 
+async def test_while_a_new_snapshot_comes_in_no_call_is_passed_on_and_none_is_stale(fronts: Fronts) -> None:
+    live = fronts.app.platform.live
+    before, refresh = live.serving.snapshot_id, live.on_swap
+    during: list[pb.RecommendResponse] = []
+    loop = asyncio.get_running_loop()
+
+    def slowly() -> None:
+        """The new state is published, the routes are the old ones: a call comes now."""
+        call = asyncio.run_coroutine_threadsafe(answered(pb.RecommendRequest(user_id="space-fan-0", n=5)), loop)
+        during.append(call.result(20))
+        refresh()
+
+    async def answered(request: pb.RecommendRequest) -> pb.RecommendResponse:
+        return await fronts.front.Recommend(request)
+
+    live.on_swap = slowly
+    await asyncio.to_thread(fronts.app.platform.live.publish, before)
+    assert during[0].snapshot_id == before
+    assert len(during[0].items) == 5
+    assert await calls_seen(fronts.app) == 1, "answered by the ingress itself"
+    # What is acknowledged after the swap is in the next answer.
+    gone = during[0].items[0].item_id
+    event = event_pb2.Event(id="after", user_id="space-fan-0", item_id=gone, type="like")
+    stub = event_service_pb2_grpc.EventServiceStub(fronts.channel)
+    await stub.RecordEvents(events.RecordEventsRequest(events=[event]))
+    after = await answered(pb.RecommendRequest(user_id="space-fan-0", n=5))
+    assert gone not in [item.item_id for item in after.items]
+
+
 async def test_calls_beyond_the_queue_are_refused_at_once_with_a_delay(trained_home: Path, tmp_path: Path) -> None:
     copy_home(trained_home, tmp_path / "home")
     ingress = IngressSettings(mode="on", events=BatchingSettings(preferred=4, maximum=4, delay_us=500_000, queue=2))

@@ -88,16 +88,17 @@ async def test_each_call_of_a_batch_has_its_own_answer_and_a_bad_one_fails_alone
 
 
 @needs_ingress
-async def test_what_the_store_cannot_do_is_told_to_each_call_of_the_batch(recorder: Recorder) -> None:
+async def test_what_the_store_cannot_do_is_told_to_each_call_of_the_batch(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = recorder.app.platform.store
-    real = store.submit_events
 
     def full(_entries: Sequence[Event]) -> Future[list[bool]]:
         failed: Future[list[bool]] = Future()
         failed.set_exception(ResourceExhaustedError("full", reason="DISK_FULL", retry_delay_ms=1000))
         return failed
 
-    store.submit_events = full  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "submit_events", full)
     calls = [recorder.record(request(event(f"e{i}"))) for i in range(19)]
     wrong = recorder.record(request(event("w", type="stare")))
     for call in calls:
@@ -106,10 +107,24 @@ async def test_what_the_store_cannot_do_is_told_to_each_call_of_the_batch(record
         assert got.retry_delay is not None
         assert got.retry_delay.ToMilliseconds() == 1000
     assert (await failure(wrong)).code is grpc.StatusCode.INVALID_ARGUMENT
-    store.submit_events = real  # type: ignore[method-assign]
+    monkeypatch.undo()
     assert recorder.stored() == set()
     answers = await asyncio.gather(*(recorder.record(request(event(f"e{i}"))) for i in range(20)))
     assert sum(a.accepted_count for a in answers) == 20
+
+
+@needs_ingress
+async def test_what_nobody_expected_is_logged_and_not_told(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_entries: Sequence[Event]) -> Future[list[bool]]:
+        failed: Future[list[bool]] = Future()
+        failed.set_exception(RuntimeError("a secret of the inside"))
+        return failed
+
+    monkeypatch.setattr(recorder.app.platform.store, "submit_events", broken)
+    for call in [recorder.record(request(event(f"e{i}"))) for i in range(20)]:
+        got = await failure(call)
+        assert (got.code, got.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+        assert "secret" not in got.message
 
 
 @needs_ingress
@@ -191,4 +206,8 @@ async def test_who_leaves_a_stream_leaves_nothing_behind(client: Client) -> None
             break
     call.cancel()
     assert len(client.app.platform.store.user_events("s")) >= 50
+    deadline = time.perf_counter() + 20
+    while any("EventServicer._read" in repr(task.get_coro()) for task in asyncio.all_tasks()):
+        assert time.perf_counter() < deadline, "what read ahead still waits"
+        await asyncio.sleep(0.02)
     assert (await client.events.RecordEvents(request(event("after")))).accepted_count == 1

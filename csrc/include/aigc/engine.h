@@ -33,6 +33,10 @@ struct Answer {
   std::vector<RankedItem> items;
 };
 
+// One query on one state, by whoever holds it; throws std::invalid_argument that names what is
+// wrong.
+Answer answer(const State& state, const Plan& plan, const Query& query);
+
 class Engine {
  public:
   // Replace what is served. A call that runs keeps the state it began with.

@@ -46,8 +46,6 @@ class EventServicer(pb_grpc.EventServiceServicer):
                     batch_index=index, accepted_count=sum(new), duplicate_count=len(new) - sum(new)
                 )
                 index += 1
-            # Those before a wrong batch are acknowledged; now it is named.
-            await reader
         finally:
             reader.cancel()
 
@@ -69,5 +67,10 @@ class EventServicer(pb_grpc.EventServiceServicer):
                         await asyncio.wait([asyncio.wrap_future(last)])
                 await ahead.put(recorded)
                 last = recorded
-        finally:
+        except Exception as error:
+            # Those before a wrong batch are acknowledged first; then it is named.
+            wrong: Future[list[bool]] = Future()
+            wrong.set_exception(error)
+            await ahead.put(wrong)
+        else:
             await ahead.put(None)
