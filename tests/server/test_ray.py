@@ -323,14 +323,36 @@ class Server:
         (self.handlers,) = handlers
 
 
-def recommend_by(serve: Any) -> Any:
-    """Our handler of Recommend when Serve's is ``serve``."""
+def handler(path: str, **serve: Any) -> Any:
+    """Ours of a method whose behaviour in Serve is ``serve``."""
     server = Server()
     add_services(None, server)
     handlers: ProxyHandlers = server.handlers
     assert set(handlers._method_handlers) == {m.path for m in METHODS}
-    handlers._method_handlers = {p: h._replace(unary_unary=serve) for p, h in handlers._method_handlers.items()}
-    return handlers._method_handlers["/aigc.v1.RecommendationService/Recommend"].unary_unary
+    handlers._method_handlers = {p: h._replace(**serve) for p, h in handlers._method_handlers.items()}
+    return handlers._method_handlers[path]
+
+
+def recommend_by(serve: Any) -> Any:
+    """Our handler of Recommend when Serve's is ``serve``."""
+    return handler("/aigc.v1.RecommendationService/Recommend", unary_unary=serve).unary_unary
+
+
+async def test_what_a_stream_brought_arrives_however_early_its_error_is_known() -> None:
+    """A replica's messages leave with the status that the call has by then, which may be that of its end."""
+
+    async def serve(requests: Any, context: Any) -> AsyncIterator[bytes]:
+        yield b"first"
+        with pytest.raises(AnsweredError):
+            await ReplicaContext(context).abort(grpc.StatusCode.INVALID_ARGUMENT, "the third is wrong")
+        yield b""
+        yield b"third"
+        yield b""
+
+    context = Context()
+    call = handler("/aigc.v1.EventService/StreamEvents", stream_stream=serve).stream_stream
+    assert [message async for message in call(None, context)] == [b"first", b"", b"third"]
+    assert (context.told["code"], context.told["details"]) == (grpc.StatusCode.INVALID_ARGUMENT, "the third is wrong")
 
 
 @pytest.mark.parametrize(

@@ -108,10 +108,18 @@ def _one(serve: Callable[[Any, Any], Awaitable[bytes]]) -> Callable[[Any, Any], 
 
 def _many(serve: Callable[[Any, Any], AsyncIterator[bytes]]) -> Callable[[Any, Any], AsyncIterator[bytes]]:
     async def call(request: Any, context: Any) -> AsyncIterator[bytes]:
+        held: bytes | None = None
         async for answer in serve(request, TimedContext(context)):
-            # A replica tells an error with an empty message, which gRPC drops by itself only where there is but one.
+            if held is not None:
+                yield held
+                held = None
+            # A replica tells an error with an empty message, its last, which gRPC drops by itself only where there is
+            # but one. Those before it may name the error too: they are pickled when they leave, with what the context
+            # says by then.
             if _code(context.code()) is grpc.StatusCode.OK:
                 yield answer
+            else:
+                held = answer
         _explain(context)
 
     return call
