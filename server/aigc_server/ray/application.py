@@ -49,7 +49,18 @@ class ReplicaOptions:
 
 
 def application(settings: Settings, home: Path, options: ReplicaOptions) -> serve.Application:
-    """The application over a data directory that every node sees under the same path."""
+    """The application over a data directory that every node sees under the same path.
+
+    Raises:
+        InvalidInputError: The settings want TLS, which Serve's gRPC proxies do not speak.
+        UnavailableError: The extra is not installed.
+    """
+    if settings.server.tls.certificate:
+        raise InvalidInputError(
+            "Ray Serve's gRPC proxies speak no TLS; leave server.tls empty here, and let only a proxy that asks for "
+            "certificates reach their port",
+            field="server.tls.certificate",
+        )
     need_ray()
     from ray import serve
 

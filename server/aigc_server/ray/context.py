@@ -17,7 +17,7 @@ __all__ = ["AnsweredError", "ReplicaContext"]
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
-class AnsweredError(Exception):
+class AnsweredError(grpc.aio.AbortError):
     """The call ends with the status that stands in its context."""
 
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
+from grpc_status import rpc_status
 
+from aigc.errors import ResourceExhaustedError
 from aigc_server.app import open_platform
+from aigc_server.errors import rich_status
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.logs import configure_logs
@@ -95,19 +98,19 @@ class Replica:
 
         An error is told by the context and an empty message: what Serve makes of an exception has no details.
         """
-        handler = await self._handler(method)
+        handler, called = await self._handler(method), ReplicaContext(context)
         behaviour = handler.stream_unary if method.request_streaming else handler.unary_unary
         try:
-            return await behaviour(_read(handler, request), ReplicaContext(context))
+            return await behaviour(await self._read(handler, request, called), called)
         except AnsweredError:
             return method.response()
 
     async def answers(self, method: Method, request: Any, context: Any) -> AsyncIterator[Any]:
         """A stream of messages; an error is told as by :meth:`answer`, by a message that the proxy drops."""
-        handler = await self._handler(method)
+        handler, called = await self._handler(method), ReplicaContext(context)
         behaviour = handler.stream_stream if method.request_streaming else handler.unary_stream
         try:
-            async for response in behaviour(_read(handler, request), ReplicaContext(context)):
+            async for response in behaviour(await self._read(handler, request, called), called):
                 yield response
         except AnsweredError:
             yield method.response()
@@ -125,20 +128,34 @@ class Replica:
             }
         return self._handlers[method.path]
 
+    async def _read(self, handler: Any, request: Any, context: ReplicaContext) -> Any:
+        """Messages of bytes; what is none becomes an error of the caller's, see the interceptor."""
+        if handler.request_streaming:
+            return self._each_read(handler, request)
+        try:
+            return self._read_one(handler, request)
+        except ResourceExhaustedError as error:
+            # As on a gRPC server, before the call begins.
+            return await context.abort_with_status(rpc_status.to_status(rich_status(error)))
+
+    async def _each_read(self, handler: Any, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for request in requests:
+            yield self._read_one(handler, request)
+
+    def _read_one(self, handler: Any, request: bytes) -> Any:
+        most = self._server.max_message_bytes
+        if len(request) > most:
+            raise ResourceExhaustedError(
+                f"the message has {len(request):,} bytes, more than server.max_message_bytes ({most:,}); send less at "
+                "a time",
+                reason="MESSAGE_TOO_LARGE",
+            )
+        return handler.request_deserializer(request)
+
     def __del__(self) -> None:
         """Serve's way to say that a replica has drained."""
         if hasattr(self, "_platform"):
             self.close()
-
-
-def _read(handler: Any, request: Any) -> Any:
-    """Messages of bytes; what is none becomes an error of the caller's, see the interceptor."""
-    return _read_each(handler, request) if handler.request_streaming else handler.request_deserializer(request)
-
-
-async def _read_each(handler: Any, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    async for request in requests:
-        yield handler.request_deserializer(request)
 
 
 def _add(method: Method) -> None:

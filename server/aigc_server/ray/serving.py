@@ -9,14 +9,19 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aigc.errors import ConflictError, InvalidInputError, UnavailableError
 from aigc_server.ray.application import NAME, ReplicaOptions, application
 from aigc_server.ray.extra import need_ray
 from aigc_server.ray.proxy import SERVICER_FUNCTION
 from aigc_server.settings import Settings
+
+if TYPE_CHECKING:
+    from ray import serve
 
 __all__ = ["ServeOptions", "join_cluster", "serve_on_ray"]
 
@@ -94,6 +99,8 @@ def join_cluster(address: str, cpus: float, *, log: bool = True) -> None:
 
 def _look_for(address: str) -> None:
     """Ray itself would try a wrong address for minutes. Raises ConnectionError."""
+    if address.startswith("ray://"):
+        raise ConnectionError("ray:// is Ray Client, which this does not use; run this on a node of the cluster")
     host, _, port = address.rpartition(":")
     if port.isdigit() and "/" not in host:
         try:
@@ -108,36 +115,61 @@ def serve_on_ray(
     """Serve until SIGTERM or SIGINT, then drain; or leave it running.
 
     Raises:
-        UnavailableError: See :func:`join_cluster`.
+        InvalidInputError: See :func:`application`.
+        UnavailableError: See :func:`join_cluster`; or no replica starts.
         ConflictError: Serve runs on the cluster without this application.
     """
+    wanted = application(settings, home, replicas)
     join_cluster(options.address, replicas.replicas * replicas.cpus)
     import ray
     from ray import serve
-    from ray.serve.config import HTTPOptions, gRPCOptions
 
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if _serve_runs() and NAME not in serve.status().applications:
+        running = _serve_runs()
+        if running and NAME not in serve.status().applications:
             raise ConflictError(
                 "Serve runs on this cluster already, and its proxies keep the methods that they began with; add what "
                 "`aigc ray config` prints to its configuration, or end it with `serve shutdown`",
                 reason="SERVE_RUNNING",
             )
-        serve.start(
-            proxy_location="EveryNode",
-            http_options=HTTPOptions(host="127.0.0.1", port=options.http_port),
-            grpc_options=gRPCOptions(port=options.port, grpc_servicer_functions=[SERVICER_FUNCTION]),
-            logging_config={"log_level": "WARNING"},
-        )
-        # Without a route there would be no endpoint, for gRPC neither.
-        serve.run(application(settings, home, replicas), name=NAME, route_prefix=f"/{NAME}")
+        try:
+            _deploy(wanted, options)
+        except BaseException:
+            # Serve would try for ever.
+            if not running:
+                serve.shutdown()  # type: ignore[no-untyped-call]
+            raise
         ready()
         if not options.detach:
-            _wait_for_signal()
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
             serve.shutdown()  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
+
+
+def _deploy(wanted: serve.Application, options: ServeOptions) -> None:
+    from ray import serve
+    from ray.serve.config import HTTPOptions, gRPCOptions
+
+    serve.start(
+        proxy_location="EveryNode",
+        http_options=HTTPOptions(host="127.0.0.1", port=options.http_port),
+        grpc_options=gRPCOptions(port=options.port, grpc_servicer_functions=[SERVICER_FUNCTION]),
+        logging_config={"log_level": "WARNING"},
+    )
+    try:
+        # Without a route there would be no endpoint, for gRPC neither.
+        serve.run(wanted, name=NAME, route_prefix=f"/{NAME}")
+    except RuntimeError as error:
+        # Of a replica's traceback, the last line.
+        told = serve.status().applications[NAME].deployments[NAME].message or str(error)
+        raise UnavailableError(
+            f"no replica starts ({told.strip().splitlines()[-1]}); what each wrote stands in Ray's logs",
+            reason="REPLICA_FAILS",
+        ) from error
 
 
 def _serve_runs() -> bool:
@@ -148,12 +180,3 @@ def _serve_runs() -> bool:
     except ValueError:
         return False
     return True
-
-
-def _wait_for_signal() -> None:
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    # An Event that waits for ever would not let Python see the signal on every platform.
-    while not ended.wait(0.5):
-        pass
