@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from aigc.errors import UnavailableError
+from aigc.errors import InvalidInputError, UnavailableError
 from aigc.v1 import (
     admin_service_pb2,
     catalog_service_pb2,
@@ -33,16 +33,18 @@ from aigc.v1 import (
 )
 from aigc.v1 import recommendation_service_pb2 as pb
 from aigc_server.app import App, open_platform
+from aigc_server.ray.application import ReplicaOptions, application
 from aigc_server.ray.context import AnsweredError, ReplicaContext
 from aigc_server.ray.extra import need_ray
 from aigc_server.ray.methods import METHODS, OFFERED
 from aigc_server.ray.proxy import TIMEOUT_KEY, ProxyHandlers, add_services
-from aigc_server.settings import Settings, StoreSettings
+from aigc_server.settings import ServerSettings, Settings, StoreSettings, TlsSettings
 from tests.ray_nodes import ENVIRONMENT, Cluster, Node, cluster, free_port
 from tests.server.conftest import Client, copy_home, settings_with, small_behaviour, small_catalogue
 
 INSTALLED = importlib.util.find_spec("ray") is not None
 SOON_S = 1.0
+MOST_BYTES = 1_000_000
 RETRIES = (Path(__file__).resolve().parents[2] / "proto/aigc/v1/aigc_v1_service_config.json").read_text()
 
 
@@ -87,7 +89,12 @@ def served(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> It
         command += ["--address", nodes.address, "--port", str(ports[0]), "--http-port", str(http[0])]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                command, stdout=out, stderr=out, env=os.environ | ENVIRONMENT | {"AIGC_STORE__URL": url}
+                command,
+                stdout=out,
+                stderr=out,
+                env=os.environ
+                | ENVIRONMENT
+                | {"AIGC_STORE__URL": url, "AIGC_SERVER__MAX_MESSAGE_BYTES": str(MOST_BYTES)},
             )
         try:
             wait(lambda: "serving on port" in log.read_text() or process.poll() is not None, 90)
@@ -232,6 +239,29 @@ async def test_all_kinds_of_streams_work(proxies: tuple[Client, Client]) -> None
         await asyncio.sleep(0.05)
 
 
+async def test_messages_have_the_limit_of_the_settings(proxies: tuple[Client, Client]) -> None:
+    large = pb.RecommendRequest(user_id="u" * MOST_BYTES)
+    first, second = (event_service_pb2.StreamEventsRequest(events=[like(i, n)]) for i, n in ((1, "small"), (2, "l")))
+    second.events[0].user_id = large.user_id
+    client = proxies[0]
+    for call, before in (
+        (client.recommendations.Recommend(large), 0),
+        (client.events.StreamEvents(iter([first, second])), 1),
+    ):
+        came, status = await outcome(call)
+        assert (len(came), status.code) == (before, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
+        info = error_details_pb2.ErrorInfo()
+        assert status.details[0].Unpack(info)
+        assert info.reason == "MESSAGE_TOO_LARGE"
+
+
+async def test_a_replica_that_errs_is_no_replica_that_was_lost(proxies: tuple[Client, Client]) -> None:
+    """Calls that were lost are made again: one that errs would for ever."""
+    check = proxies[0].channel.unary_unary("/grpc.health.v1.Health/Check")
+    _, status = await outcome(check(b"\xff\xff no message"))
+    assert status.code == grpc.StatusCode.INTERNAL.value[0]
+
+
 async def test_health_and_reflection_answer(served: Served, proxies: tuple[Client, Client]) -> None:
     stub = health_pb2_grpc.HealthStub(proxies[0].channel)
     for service in ("", *(s.full_name for s in OFFERED)):
@@ -254,22 +284,28 @@ async def test_a_node_that_is_lost_costs_no_call_and_is_made_up_for(served: Serv
     assert replicas(served.head) == replicas(served.second) == 1
     async with grpc.aio.insecure_channel(target, options=[("grpc.service_config", config)]) as channel:
         client = Client(channel, None)  # type: ignore[arg-type]
-        ended = asyncio.Event()
+        ended, answered = asyncio.Event(), [0] * 4
 
-        async def call_on() -> int:
-            count = 0
+        async def call_on(caller: int) -> None:
             while not ended.is_set():
                 await client.recommendations.Recommend(pb.RecommendRequest(user_id="space-fan-0", n=5), timeout=10)
-                count += 1
-            return count
+                answered[caller] += 1
 
-        callers = [asyncio.create_task(call_on()) for _ in range(4)]
-        await asyncio.sleep(0.5)
+        async def answers(more: int) -> None:
+            wanted = [count + more for count in answered]
+            async with asyncio.timeout(20):
+                while any(count < least for count, least in zip(answered, wanted, strict=True)):
+                    for caller in callers:
+                        assert not caller.done(), caller.exception()
+                    await asyncio.sleep(0.02)
+
+        callers = [asyncio.create_task(call_on(caller)) for caller in range(4)]
+        await answers(20)
         await asyncio.to_thread(served.second.kill)
         await asyncio.to_thread(wait, lambda: replicas(served.head) == 2, 40)
-        await asyncio.sleep(0.5)
+        await answers(20)
         ended.set()
-        assert min(await asyncio.gather(*callers)) > 5
+        await asyncio.gather(*callers)
 
 
 def test_without_the_extra_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +313,14 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UnavailableError, match=r"pip install 'aigc\[ray\]'") as error:
         need_ray()
     assert error.value.reason == "MISSING_EXTRA"
+
+
+def test_tls_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    tls = TlsSettings(certificate="server.pem", key="server.key")
+    settings = Settings(server=ServerSettings(tls=tls))
+    with pytest.raises(InvalidInputError, match="no TLS") as error:
+        application(settings, tmp_path, ReplicaOptions())
+    assert error.value.field == "server.tls.certificate"
 
 
 def test_nothing_imports_ray_unasked() -> None:
@@ -359,6 +403,7 @@ async def test_what_a_stream_brought_arrives_however_early_its_error_is_known() 
     ("code", "told", "becomes", "reason"),
     [
         (grpc.StatusCode.INTERNAL, "The actor died.\nmore", grpc.StatusCode.UNAVAILABLE, "REPLICA_LOST"),
+        (grpc.StatusCode.INTERNAL, "\033[36mray::ServeReplica:aigc:aigc", grpc.StatusCode.INTERNAL, "INTERNAL"),
         (grpc.StatusCode.NOT_FOUND, "no application", grpc.StatusCode.UNAVAILABLE, "NO_REPLICA"),
         (grpc.StatusCode.UNAVAILABLE, "", grpc.StatusCode.UNAVAILABLE, "NO_REPLICA"),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "", grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY"),

@@ -31,6 +31,9 @@ else:
 
 Handlers = Mapping[str, Any]
 
+# Of the trace of an exception on a replica; what says that the replica itself has ended names no task.
+_TASK = "ray::"
+
 
 def add_services(_: object, server: Any) -> None:
     """Add all methods to a proxy's server, as a generated ``add_…Servicer_to_server`` does."""
@@ -142,8 +145,10 @@ def _explain(context: Any) -> None:
 def _error(code: grpc.StatusCode, told: str, named: bool) -> tuple[AigcError, grpc.StatusCode]:
     why = told.strip().partition("\n")[0]
     metadata = {"ray": why}
+    if code is grpc.StatusCode.INTERNAL and _TASK in why:
+        # Our handlers answer every error themselves, so this is one around them: a second try would meet it too.
+        return AigcError("something unexpected happened; the replica's log has it"), code
     if code is grpc.StatusCode.INTERNAL:
-        # Our handlers answer every error themselves: what is left is a replica that ended.
         lost = f"the replica at work on this call was lost ({why}); try again"
         return UnavailableError(lost, reason="REPLICA_LOST", metadata=metadata), grpc.StatusCode.UNAVAILABLE
     if code is grpc.StatusCode.UNAVAILABLE or (code is grpc.StatusCode.NOT_FOUND and not named):
