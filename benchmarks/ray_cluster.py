@@ -49,6 +49,7 @@ from tests.training.dots import TINY, dot_store  # noqa: E402
 
 BEFORE_S, MOST_S, AFTER_S = 10.0, 90.0, 5.0
 REPLACED_S = 5.0
+CALLERS, CAPACITY_S = 16, 5.0
 WHOLE_LIMIT_S = 40.0
 SERVICE_CONFIG = (ROOT / "proto/aigc/v1/aigc_v1_service_config.json").read_text()
 EVENT_LIMIT_S = 1.0
@@ -198,6 +199,32 @@ async def load(target: str, config: str, rate: float, call: Any, stop: asyncio.E
     return tally
 
 
+async def throughput(target: str, config: str) -> float:
+    """Calls a second of CALLERS that each ask again when answered, all through one channel."""
+    answered = 0
+    async with grpc.aio.insecure_channel(target, options=[("grpc.service_config", config)]) as channel:
+        stub = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
+
+        async def call_on(caller: int) -> None:
+            nonlocal answered
+            while True:
+                await stub.Recommend(pb.RecommendRequest(user_id=f"{TOPICS[caller % 4]}-fan-0", n=10), timeout=10)
+                answered += 1
+
+        callers = [asyncio.create_task(call_on(caller)) for caller in range(CALLERS)]
+        # Connections are made, caches are warm.
+        await asyncio.sleep(1)
+        began, before = time.perf_counter(), answered
+        await asyncio.wait(callers, timeout=CAPACITY_S, return_when=asyncio.FIRST_EXCEPTION)
+        rate = (answered - before) / (time.perf_counter() - began)
+        for caller in callers:
+            if caller.done():
+                caller.result()
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+    return rate
+
+
 async def kill_under_load(served: Served, rate: float, how: str) -> dict[str, Any]:
     """Lose the second node; give tallies and the seconds to each stage of the recovery.
 
@@ -209,9 +236,10 @@ async def kill_under_load(served: Served, rate: float, how: str) -> dict[str, An
     """
     target = "ipv4:" + ",".join(served.addresses)
     robin = {"loadBalancingConfig": [{"round_robin": {}}]}
+    shipped = json.dumps(robin | json.loads(SERVICE_CONFIG))
+    fast_before = await throughput(target, shipped)
     stop = asyncio.Event()
     with_retries = asyncio.create_task(load(target, json.dumps(robin), rate / 2, call_with_retries, stop))
-    shipped = json.dumps(robin | json.loads(SERVICE_CONFIG))
     plainly = asyncio.create_task(load(target, shipped, rate / 2, call_plainly, stop))
     await asyncio.sleep(BEFORE_S)
     before = await asyncio.to_thread(replicas)
@@ -232,9 +260,9 @@ async def kill_under_load(served: Served, rate: float, how: str) -> dict[str, An
         await joining
     await asyncio.sleep(AFTER_S)
     stop.set()
-    return {
-        "retries": await with_retries,
-        "shipped": await plainly,
+    tallies = {"retries": await with_retries, "shipped": await plainly}
+    return tallies | {
+        "throughput": (fast_before, await throughput(target, shipped)),
         "noticed": noticed,
         "whole": whole,
         "nodes": len(nodes),
@@ -270,6 +298,7 @@ def serve_part(folder: Path, rate: float, how: str) -> bool:
         )
     if how == "replace":
         print(f"the head has no room; a new node was started {REPLACED_S:.0f} s after the kill")
+    print("{:.0f} calls/s before, {:.0f} after".format(*told["throughput"]) + f" ({CALLERS} callers, flat out)")
     print(f"Serve noticed after {told['noticed']:.1f} s; both replicas run again after {told['whole']:.1f} s")
     holds = told["nodes"] == 2 and not one.lost and not other.lost and 0 < told["whole"] < WHOLE_LIMIT_S
     print(f"{'holds' if holds else 'DOES NOT HOLD'}; {time.perf_counter() - began:.0f} s")

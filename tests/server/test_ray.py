@@ -97,7 +97,7 @@ def served(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> It
                 | {"AIGC_STORE__URL": url, "AIGC_SERVER__MAX_MESSAGE_BYTES": str(MOST_BYTES)},
             )
         try:
-            wait(lambda: "serving on port" in log.read_text() or process.poll() is not None, 90)
+            wait(lambda: "serving on port" in log.read_text() or process.poll() is not None, 180)
             assert process.poll() is None, log.read_text()[-3000:]
             yield Served(nodes, head, second, (f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"), home, url)
             process.send_signal(signal.SIGTERM)
