@@ -310,11 +310,14 @@ def joined(address: str) -> Iterator[None]:
     """This process as a driver, to ask Serve's controller."""
     os.environ |= ENVIRONMENT
     import ray
+    from ray.serve.context import _set_global_client
 
     ray.init(address=address, log_to_driver=False, logging_level="error", namespace="serve")
     try:
         yield
     finally:
+        # It would be asked about the next part's cluster too.
+        _set_global_client(None)
         ray.shutdown()
 
 

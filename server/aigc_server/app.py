@@ -38,9 +38,10 @@ from aigc_server.ingress import Ingress, built
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics, PlatformMetrics
+from aigc_server.platform_services import PLATFORM_SERVICES
 from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.reflection import enable_reflection
-from aigc_server.registration import PLATFORM_SERVICES, register_platform
+from aigc_server.registration import register_platform
 from aigc_server.servicers.creation import CreationServicer
 from aigc_server.servicers.health import HealthServicer
 from aigc_server.servicers.inference_front import InferenceFrontServicer

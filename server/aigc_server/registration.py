@@ -1,22 +1,15 @@
-"""The services that a platform answers by itself: on the control server, and on each replica under Ray."""
+"""What answers the platform's own services: on the control server, and on each replica under Ray."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf.descriptor import ServiceDescriptor
-
 from aigc.services.platform import Platform
 from aigc.v1 import (
-    admin_service_pb2,
     admin_service_pb2_grpc,
-    catalog_service_pb2,
     catalog_service_pb2_grpc,
-    event_service_pb2,
     event_service_pb2_grpc,
-    profile_service_pb2,
     profile_service_pb2_grpc,
-    recommendation_service_pb2,
     recommendation_service_pb2_grpc,
 )
 from aigc_server.servicers.admin import AdminServicer
@@ -25,20 +18,16 @@ from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.profile import ProfileServicer
 from aigc_server.servicers.recommendation import RecommendationServicer
 
-__all__ = ["PLATFORM_SERVICES", "register_platform"]
-
-PLATFORM_SERVICES: tuple[ServiceDescriptor, ...] = (
-    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
-    catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"],
-    event_service_pb2.DESCRIPTOR.services_by_name["EventService"],
-    profile_service_pb2.DESCRIPTOR.services_by_name["ProfileService"],
-    recommendation_service_pb2.DESCRIPTOR.services_by_name["RecommendationService"],
-)
-"""What :func:`register_platform` registers: services that need no generator process and no jobs."""
+__all__ = ["register_platform"]
 
 
 def register_platform(platform: Platform, server: Any) -> None:
-    """Register :data:`PLATFORM_SERVICES`. Args: server: a gRPC server, or what collects handlers like one."""
+    """Register what answers each of :data:`PLATFORM_SERVICES`.
+
+    Args:
+        platform: What is called.
+        server: A gRPC server, or what collects handlers like one.
+    """
     admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
         CatalogServicer(platform.catalog, platform.intake), server

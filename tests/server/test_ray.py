@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 import pytest
+from click.testing import CliRunner
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -33,7 +34,8 @@ from aigc.v1 import (
 )
 from aigc.v1 import recommendation_service_pb2 as pb
 from aigc_server.app import App, open_platform
-from aigc_server.ray.application import ReplicaOptions, application
+from aigc_server.cli import cli
+from aigc_server.ray.application import ReplicaOptions, application, build
 from aigc_server.ray.context import AnsweredError, ReplicaContext
 from aigc_server.ray.extra import need_ray
 from aigc_server.ray.methods import METHODS, OFFERED
@@ -42,7 +44,7 @@ from aigc_server.settings import ServerSettings, Settings, StoreSettings, TlsSet
 from tests.ray_nodes import ENVIRONMENT, Cluster, Node, cluster, free_port
 from tests.server.conftest import Client, copy_home, settings_with, small_behaviour, small_catalogue
 
-INSTALLED = importlib.util.find_spec("ray") is not None
+INSTALLED, WITHOUT = importlib.util.find_spec("ray") is not None, "needs the extra ray (pip install 'aigc[ray]')"
 SOON_S = 1.0
 MOST_BYTES = 1_000_000
 RETRIES = (Path(__file__).resolve().parents[2] / "proto/aigc/v1/aigc_v1_service_config.json").read_text()
@@ -58,12 +60,13 @@ class Served:
     addresses: tuple[str, str]
     home: Path
     url: str
+    log: Path
 
 
 @pytest.fixture(scope="module")
 def served(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     if not INSTALLED:
-        pytest.skip("needs the extra ray (pip install 'aigc[ray]')")
+        pytest.skip(WITHOUT)
     from tests.postgres import new_database
 
     folder = tmp_path_factory.mktemp("ray")
@@ -99,7 +102,7 @@ def served(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> It
         try:
             wait(lambda: "serving on port" in log.read_text() or process.poll() is not None, 180)
             assert process.poll() is None, log.read_text()[-3000:]
-            yield Served(nodes, head, second, (f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"), home, url)
+            yield Served(nodes, head, second, (f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"), home, url, log)
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0, log.read_text()[-3000:]
         finally:
@@ -239,6 +242,18 @@ async def test_all_kinds_of_streams_work(proxies: tuple[Client, Client]) -> None
         await asyncio.sleep(0.05)
 
 
+async def test_a_caller_who_leaves_a_stream_ends_its_call_on_the_replica(
+    served: Served, proxies: tuple[Client, Client]
+) -> None:
+    call = proxies[0].events.StreamEvents(metadata=(("x-request-id", "of-a-leaver"),))
+    await call.write(event_service_pb2.StreamEventsRequest(events=[like(0, "leaver")]))
+    assert (await call.read()).accepted_count == 1
+    call.cancel()
+
+    # The line that the replica logs when it is done with a call.
+    await asyncio.to_thread(wait, lambda: "of-a-leaver" in served.log.read_text(), 20)
+
+
 async def test_messages_have_the_limit_of_the_settings(proxies: tuple[Client, Client]) -> None:
     large = pb.RecommendRequest(user_id="u" * MOST_BYTES)
     first, second = (event_service_pb2.StreamEventsRequest(events=[like(i, n)]) for i, n in ((1, "small"), (2, "l")))
@@ -323,9 +338,33 @@ def test_tls_is_refused_and_not_left_out(tmp_path: Path) -> None:
     assert error.value.field == "server.tls.certificate"
 
 
-def test_nothing_imports_ray_unasked() -> None:
-    code = "import sys, aigc_server.cli, aigc_server.app, aigc_server.ray.replica, aigc_server.ray.application\n"
-    subprocess.run([sys.executable, "-c", code + "assert 'ray' not in sys.modules"], check=True)
+def test_nothing_imports_ray_unasked_and_a_proxy_imports_no_engine() -> None:
+    code = """
+import sys, aigc_server.ray.proxy
+assert not {"numpy", "faiss", "aigc.services"} & set(sys.modules)
+import aigc_server.cli, aigc_server.app, aigc_server.ray.replica, aigc_server.ray.application, aigc_server.ray.training
+assert "ray" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(not INSTALLED, reason=WITHOUT)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_printed_configuration_is_one_of_serve(tmp_path: Path) -> None:
+    import yaml
+    from ray.serve.schema import ServeDeploySchema
+
+    home = tmp_path / "with spaces: and # colons"
+    printed = CliRunner().invoke(cli, ["ray", "config", "--home", str(home), "--replicas", "3", "--cpus", "0.5"])
+    assert printed.exit_code == 0, printed.output
+    config = ServeDeploySchema(**yaml.safe_load(printed.output))
+    (app,) = config.applications
+    assert app.args["home"] == str(home)
+    module, _, name = str(app.import_path).partition(":")
+    built = getattr(importlib.import_module(module), name)(app.args)
+    assert built._bound_deployment.num_replicas == 3
+    with pytest.raises(InvalidInputError, match="replica_count"):
+        build({"home": str(home), "replica_count": 3})
 
 
 class Context:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -79,14 +81,20 @@ def serve_command(
 @click.option("--replicas", default=2, help="That Serve keeps running, spread over the nodes.")
 @click.option("--cpus", default=1.0, help="That each replica asks of its node.")
 @click.option("--port", default=9000, help="Of the gRPC proxies.")
+@click.option("--health-seconds", default=1.0, help="How often Serve looks whether a replica lives.")
 @home_options
-def config_command(replicas: int, cpus: float, port: int, home: str | None, config: Path | None) -> None:
+def config_command(
+    replicas: int, cpus: float, port: int, health_seconds: float, home: str | None, config: Path | None
+) -> None:
     """Print a configuration for `serve deploy` and for KubeRay's RayService."""
-    from aigc_server.ray.application import NAME
+    from aigc_server.ray.application import NAME, ReplicaOptions
     from aigc_server.ray.proxy import SERVICER_FUNCTION
 
     _, folder = settings_of(home, config)
-    chosen = f"      config: {config.absolute()}\n" if config else ""
+    wanted = asdict(ReplicaOptions(replicas, cpus, health_seconds))
+    args = {"home": str(folder.absolute())} | ({"config": str(config.absolute())} if config else {}) | wanted
+    # A value in JSON is one in YAML, whatever is in a path.
+    lines = "\n".join(f"      {name}: {json.dumps(value)}" for name, value in args.items())
     click.echo(
         f"""proxy_location: EveryNode
 grpc_options:
@@ -98,7 +106,5 @@ applications:
     route_prefix: /{NAME}
     import_path: aigc_server.ray.application:build
     args:
-      home: {folder.absolute()}
-{chosen}      replicas: {replicas}
-      cpus: {cpus}"""
+{lines}"""
     )

@@ -9,7 +9,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
-from aigc_server.registration import PLATFORM_SERVICES
+from aigc_server.platform_services import PLATFORM_SERVICES
 
 __all__ = ["METHODS", "OFFERED", "Method"]
 

@@ -12,7 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_status import rpc_status
 
-from aigc.errors import ResourceExhaustedError
+from aigc.errors import CancelledError, ResourceExhaustedError
 from aigc_server.app import open_platform
 from aigc_server.errors import rich_status
 from aigc_server.interceptors.admission import Admission
@@ -138,9 +138,15 @@ class Replica:
             # As on a gRPC server, before the call begins.
             return await context.abort_with_status(rpc_status.to_status(rich_status(error)))
 
-    async def _each_read(self, handler: Any, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        async for request in requests:
-            yield self._read_one(handler, request)
+    async def _each_read(self, handler: Any, requests: Any) -> AsyncIterator[Any]:
+        """Of ``ray.serve.grpc_util.gRPCInputStream``. Most callers who leave look to Serve like those who are done."""
+        from ray.exceptions import TaskCancelledError
+
+        try:
+            async for request in requests:
+                yield self._read_one(handler, request)
+        except TaskCancelledError as error:
+            raise CancelledError("the caller left before the end of the stream") from error
 
     def _read_one(self, handler: Any, request: bytes) -> Any:
         most = self._server.max_message_bytes
