@@ -76,13 +76,14 @@ class Replica:
         self._platform = open_platform(
             settings, Path(home), watch=True, read_only=not settings.store.url, one_of_several=True
         )
+        self._tracing = Tracing(settings.trace, "replica")
         metrics = Metrics()
         self._platform.observe(PlatformMetrics(metrics))
         self._interceptor = CallInterceptor(
             Admission(self._server.max_concurrent, self._server.max_waiting),
             metrics,
             self._server.default_deadline_ms,
-            tracing=Tracing(settings.trace, "replica"),
+            tracing=self._tracing,
             slow_ms=settings.log.slow_ms,
         )
         self._collected = Collected()
@@ -116,7 +117,8 @@ class Replica:
             yield method.response()
 
     def close(self) -> None:
-        """Finish what is queued and release the store."""
+        """Send the last spans, finish what is queued and release the store."""
+        self._tracing.close()
         self._platform.close()
 
     async def _handler(self, method: Method) -> Any:
