@@ -21,6 +21,8 @@ ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "PYTHONDONTWRITEBYTECODE": "",
     "OMP_NUM_THREADS": "1",
+    # Else lines that two replicas write alike are shown once.
+    "RAY_DEDUP_LOGS": "0",
 }
 
 

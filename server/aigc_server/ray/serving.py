@@ -89,7 +89,8 @@ def join_cluster(address: str, cpus: float, *, log: bool = True) -> None:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UnavailableError(
-            f"no Ray cluster can be joined ({error}); begin one with `ray start --head`, or give another --address",
+            f"no Ray cluster can be joined ({error}); begin one with `ray start --head`, give another address, or set "
+            "RAY_AUTH_MODE=token where it asks for one",
             reason="NO_CLUSTER",
         ) from error
     finally:
