@@ -74,6 +74,8 @@ class PlatformOptions:
         training: What training jobs may use.
         background: What may be generated between requests.
         serving: False opens for writing alone, as an import needs it: nothing is loaded, nothing can be asked.
+        one_of_several: Of processes on one data directory and one PostgreSQL; such a one runs no jobs and decides no
+            promotions.
     """
 
     store_url: str = ""
@@ -90,6 +92,7 @@ class PlatformOptions:
     training: TrainingLimits = field(default_factory=TrainingLimits)
     background: BackgroundOptions = field(default_factory=BackgroundOptions)
     serving: bool = True
+    one_of_several: bool = False
 
     def url(self, home: Path) -> str:
         """The database of a data directory."""
@@ -179,10 +182,11 @@ class Platform:
             if store.shared and not options.read_only:
                 # Before the remembering: an event that comes between the two may count twice, and none is missed.
                 platform._follower = Follower(store, platform.live, platform._learn)
-            if not options.read_only:
+            decides = not (options.read_only or options.one_of_several)
+            if decides:
                 platform.promotions.start()
             platform._remember_creations()
-            if not options.read_only:
+            if decides:
                 platform.promotions.watch()
                 platform.training.start()
             if options.poll_ms:

@@ -1,4 +1,4 @@
-"""Several processes that train one model together: data-parallel under ``torchrun``."""
+"""Several processes that train one model together: data-parallel under ``torchrun`` or Ray Train."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 __all__ = ["Processes", "end_process", "joined"]
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,19 @@ class Processes:
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """The group that ``torchrun`` started, or one process alone; NCCL between GPUs, gloo between CPUs."""
+    """The group that ``torchrun`` or Ray Train started, or one process alone; NCCL between GPUs, gloo between CPUs."""
+    if dist.is_available() and dist.is_initialized():
+        # Ray Train began it, chose the backend by what each worker has, and ends it.
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if dist.get_backend() == "nccl" else _CPU
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        group = Processes(dist.get_rank(), dist.get_world_size(), device)
+        yield group
+        group.agree(0.0)
+        return
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
-    device = torch.device("cpu")
+    device = _CPU
     if torch.cuda.is_available():
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)

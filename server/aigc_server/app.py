@@ -18,22 +18,12 @@ from aigc.oip import inference_pb2, inference_pb2_grpc
 from aigc.profiles.weights import EventWeights
 from aigc.services.platform import Platform, PlatformOptions
 from aigc.v1 import (
-    admin_service_pb2,
-    admin_service_pb2_grpc,
-    catalog_service_pb2,
-    catalog_service_pb2_grpc,
     creation_service_pb2,
     creation_service_pb2_grpc,
-    event_service_pb2,
-    event_service_pb2_grpc,
     generation_service_pb2,
     model_service_pb2,
-    profile_service_pb2,
-    profile_service_pb2_grpc,
     promotion_service_pb2,
     promotion_service_pb2_grpc,
-    recommendation_service_pb2,
-    recommendation_service_pb2_grpc,
     training_service_pb2,
     training_service_pb2_grpc,
 )
@@ -48,17 +38,14 @@ from aigc_server.ingress import Ingress, built
 from aigc_server.interceptors.admission import Admission
 from aigc_server.interceptors.calls import CallInterceptor
 from aigc_server.metrics import Metrics, PlatformMetrics
+from aigc_server.platform_services import PLATFORM_SERVICES
 from aigc_server.promotion_metrics import PromotionMetrics
 from aigc_server.reflection import enable_reflection
-from aigc_server.servicers.admin import AdminServicer
-from aigc_server.servicers.catalog import CatalogServicer
+from aigc_server.registration import register_platform
 from aigc_server.servicers.creation import CreationServicer
-from aigc_server.servicers.event import EventServicer
 from aigc_server.servicers.health import HealthServicer
 from aigc_server.servicers.inference_front import InferenceFrontServicer
-from aigc_server.servicers.profile import ProfileServicer
 from aigc_server.servicers.promotion import PromotionServicer
-from aigc_server.servicers.recommendation import RecommendationServicer
 from aigc_server.servicers.training import TrainingServicer
 from aigc_server.settings import Settings
 from aigc_server.studio import RemoteStudio
@@ -67,17 +54,13 @@ from aigc_server.tracing import Tracing
 __all__ = ["SERVICES", "App", "open_platform"]
 
 SERVICES = tuple(
-    module.DESCRIPTOR.services_by_name[name].full_name
-    for module, name in (
-        (admin_service_pb2, "AdminService"),
-        (catalog_service_pb2, "CatalogService"),
-        (creation_service_pb2, "CreationService"),
-        (event_service_pb2, "EventService"),
-        (inference_pb2, "GRPCInferenceService"),
-        (profile_service_pb2, "ProfileService"),
-        (promotion_service_pb2, "PromotionService"),
-        (recommendation_service_pb2, "RecommendationService"),
-        (training_service_pb2, "TrainingService"),
+    service.full_name
+    for service in (
+        *PLATFORM_SERVICES,
+        creation_service_pb2.DESCRIPTOR.services_by_name["CreationService"],
+        inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"],
+        promotion_service_pb2.DESCRIPTOR.services_by_name["PromotionService"],
+        training_service_pb2.DESCRIPTOR.services_by_name["TrainingService"],
     )
 )
 
@@ -89,7 +72,13 @@ GENERATED = (
 
 
 def open_platform(
-    settings: Settings, home: Path, *, read_only: bool = False, watch: bool = False, serving: bool = True
+    settings: Settings,
+    home: Path,
+    *,
+    read_only: bool = False,
+    watch: bool = False,
+    serving: bool = True,
+    one_of_several: bool = False,
 ) -> Platform:
     """The data directory as these settings want it."""
     return Platform.open(
@@ -106,6 +95,7 @@ def open_platform(
             poll_ms=settings.snapshots.poll_ms if watch else 0,
             read_only=read_only,
             serving=serving,
+            one_of_several=one_of_several,
             verify=settings.snapshots.verify,
             training=settings.training,
             background=settings.creation,
@@ -263,9 +253,7 @@ class App:
 
     def _register(self) -> None:
         platform, server = self.platform, self._server
-        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(
-            CatalogServicer(platform.catalog, platform.intake), server
-        )
+        register_platform(platform, server)
         creation_service_pb2_grpc.add_CreationServiceServicer_to_server(
             CreationServicer(
                 platform.creator,
@@ -276,15 +264,9 @@ class App:
             ),
             server,
         )
-        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(platform.behaviour), server)
-        profile_service_pb2_grpc.add_ProfileServiceServicer_to_server(ProfileServicer(platform.profiles), server)
         promotion_service_pb2_grpc.add_PromotionServiceServicer_to_server(
             PromotionServicer(platform.promotions), server
         )
-        recommendation_service_pb2_grpc.add_RecommendationServiceServicer_to_server(
-            RecommendationServicer(platform.recommender), server
-        )
-        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(platform.admin), server)
         training_service_pb2_grpc.add_TrainingServiceServicer_to_server(TrainingServicer(platform.training), server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         relay = Relay(self.generator.connect, "generator process", self.tracing.carried, platform.foreground.call)

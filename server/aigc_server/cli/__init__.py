@@ -14,6 +14,7 @@ from aigc_server.cli.generator import generator_group
 from aigc_server.cli.importing import import_group
 from aigc_server.cli.keeping import backup_command, restore_command
 from aigc_server.cli.looking import doctor_command, snapshot_group, status_command
+from aigc_server.cli.on_ray import ray_group
 from aigc_server.cli.preparing import prepare_command
 from aigc_server.cli.recommending import (
     profile_command,
@@ -51,6 +52,7 @@ for command in (
     prepare_command,
     train_command,
     serve_command,
+    ray_group,
     bench_command,
     recommend_command,
     similar_command,

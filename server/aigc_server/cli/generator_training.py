@@ -25,9 +25,11 @@ from aigc.training.job_folder import run_lock
 from aigc.training.run_spec import RunSpec
 from aigc_server.cli.generator_recipes import catalogue_options, liked_options, parse_liked, parse_set, set_option
 from aigc_server.cli.options import home_options, settings_of
+from aigc_server.cli.ray_options import ray_options
 
 if TYPE_CHECKING:
     from aigc.training.run import TrainingRun
+    from aigc_server.ray.training import RayRun
 
 __all__ = ["train_command"]
 
@@ -52,6 +54,7 @@ _EVERY_S = 10.0
     help="Of checkpoints, curves and sample sheets.  [default: HOME/runs/NAME/1, 2, …]",
 )
 @click.option("--threads", type=click.IntRange(1), help="Of the processor.  [default: all]")
+@ray_options
 @home_options
 def train_command(
     kind: str,
@@ -68,6 +71,10 @@ def train_command(
     liked_users: tuple[str, ...],
     folder: Path | None,
     threads: int | None,
+    ray_workers: int,
+    ray_address: str | None,
+    ray_cpus: float,
+    ray_gpu: bool,
     home: str | None,
     config: Path | None,
 ) -> None:
@@ -86,6 +93,11 @@ def train_command(
 
     \b
       torchrun --nproc-per-node 2 -m aigc_server.cli generator train gan --name digits …
+
+    or on a Ray cluster, where a lost worker is replaced (pip install 'aigc[ray]'; all nodes see the same paths):
+
+    \b
+      aigc generator train gan --name digits … --ray-workers 2
     """
     tree, root = settings_of(home, config)
     check_name(name, "name")
@@ -93,11 +105,31 @@ def train_command(
     wanted = parse_liked(liked, liked_by, liked_days, liked_users)
     choice = DataChoice(data or "", item_kinds, categories, include_generated, wanted)
     spec = RunSpec.checked(
-        kind, name, parse_set(settings), choice, repository, threads=threads or _threads(), from_model=from_model
+        kind,
+        name,
+        parse_set(settings),
+        choice,
+        repository,
+        threads=threads or (max(1, int(ray_cpus)) if ray_workers else _threads()),
+        from_model=from_model,
     )
     folder = folder or _folder_for(spec, root / "runs" / name)
     spec = spec.resuming(folder)
     url = tree.store.url or f"sqlite:///{root / 'aigc.sqlite'}"
+
+    if ray_workers:
+        from aigc_server.ray.training import Order, RayRun, WorkerOptions
+
+        order = Order(folder.absolute(), spec, (root / "models").absolute(), url, dict(tree.events.weights))
+        workers = WorkerOptions(ray_workers, ray_address or "", ray_cpus, ray_gpu)
+        with _stop_signals() as stopping:
+            _lead(
+                RayRun(order, workers, stop=lambda: bool(stopping)),
+                repository,
+                folder,
+                f" by {ray_workers} Ray workers",
+            )
+        return
 
     # Torch takes seconds to load: mistakes are told before.
     from aigc.training.processes import joined
@@ -113,23 +145,27 @@ def train_command(
             stop=lambda: bool(stopping),
             weights=EventWeights(dict(tree.events.weights)),
         )
-        if not processes.leads:
+        if processes.leads:
+            _lead(run, repository, folder, f" in {processes.world} processes" if processes.world > 1 else "")
+        else:
             for _ in run.train():
                 pass
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            words = f" in {processes.world} processes" if processes.world > 1 else ""
-            click.echo(f"training {kind} {name!r}{words}; checkpoints, curves and samples in {folder}")
-            started = time.monotonic()
-            _show(run)
+
+
+def _lead(run: TrainingRun | RayRun, repository: ModelRepository, folder: Path, words: str) -> None:
+    """Train, show how it goes, and tell what came of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        click.echo(f"training {run.spec.kind} {run.spec.model!r}{words}; checkpoints, curves and samples in {folder}")
+        started = time.monotonic()
+        _show(run)
     if run.stopped:
         click.echo("stopped; the same command goes on from here")
         sys.exit(130)
     _report(run, repository, folder, time.monotonic() - started)
 
 
-def _show(run: TrainingRun) -> None:
+def _show(run: TrainingRun | RayRun) -> None:
     """The bar on a terminal; a line now and then elsewhere."""
     terminal = sys.stderr.isatty()
     columns = (
@@ -161,7 +197,7 @@ def _show(run: TrainingRun) -> None:
                     click.echo(f"step {progress.step:,} of {progress.steps:,}: {losses}; {left}", err=True)
 
 
-def _report(run: TrainingRun, repository: ModelRepository, folder: Path, seconds: float) -> None:
+def _report(run: TrainingRun | RayRun, repository: ModelRepository, folder: Path, seconds: float) -> None:
     info = repository.get(run.made)
     click.echo(f"made {info.id} ({info.bytes / 1e6:.1f} MB) in {_time(seconds)}; {_numbers(info.measures)}")
     click.echo(f"model    {repository.folder(info)}")
