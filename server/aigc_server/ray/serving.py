@@ -118,7 +118,7 @@ def serve_on_ray(
     Raises:
         InvalidInputError: See :func:`application`.
         UnavailableError: See :func:`join_cluster`; or no replica starts.
-        ConflictError: Serve runs on the cluster without this application.
+        ConflictError: Serve runs on the cluster without this application; a port is taken.
     """
     wanted = application(settings, home, replicas)
     join_cluster(options.address, replicas.replicas * replicas.cpus)
@@ -155,22 +155,34 @@ def _deploy(wanted: serve.Application, options: ServeOptions) -> None:
     from ray import serve
     from ray.serve.config import HTTPOptions, gRPCOptions
 
-    serve.start(
-        proxy_location="EveryNode",
-        http_options=HTTPOptions(host="127.0.0.1", port=options.http_port),
-        grpc_options=gRPCOptions(port=options.port, grpc_servicer_functions=[SERVICER_FUNCTION]),
-        logging_config={"log_level": "WARNING"},
-    )
+    try:
+        serve.start(
+            proxy_location="EveryNode",
+            http_options=HTTPOptions(host="127.0.0.1", port=options.http_port),
+            grpc_options=gRPCOptions(port=options.port, grpc_servicer_functions=[SERVICER_FUNCTION]),
+            logging_config={"log_level": "WARNING"},
+        )
+    except RuntimeError as error:
+        raise ConflictError(
+            f"no proxy starts ({_last_line(str(error))}); end what uses the port, or give others with --port and "
+            "--http-port",
+            reason="PORT_IN_USE",
+        ) from error
     try:
         # Without a route there would be no endpoint, for gRPC neither.
         serve.run(wanted, name=NAME, route_prefix=f"/{NAME}")
     except RuntimeError as error:
-        # Of a replica's traceback, the last line.
-        told = serve.status().applications[NAME].deployments[NAME].message or str(error)
+        made = serve.status().applications.get(NAME)
+        told = "".join(deployment.message for deployment in made.deployments.values()) if made else ""
         raise UnavailableError(
-            f"no replica starts ({told.strip().splitlines()[-1]}); what each wrote stands in Ray's logs",
+            f"no replica starts ({_last_line(told or str(error))}); what each wrote is in Ray's logs",
             reason="REPLICA_FAILS",
         ) from error
+
+
+def _last_line(traceback: str) -> str:
+    """What was raised."""
+    return traceback.strip().rpartition("\n")[2]
 
 
 def _serve_runs() -> bool:
