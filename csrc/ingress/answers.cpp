@@ -180,6 +180,7 @@ std::optional<RecommendRequest> parse_recommend(std::string_view bytes, const Ro
   const auto route = routes.by_name.find(strategy);
   if (route == routes.by_name.end()) return std::nullopt;
   request.route = &route->second;
+  request.bytes = bytes;
   query.now_ms = now_ms();
   return request;
 }

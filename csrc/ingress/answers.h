@@ -35,6 +35,7 @@ struct Route {
 // All of one moment: calls are answered by the state that came with the names and the tails, until
 // the routes of a newer snapshot stand.
 struct Routes {
+  std::uint64_t number = 0;  // of no others
   std::shared_ptr<State> state;
   std::string snapshot;
   std::map<std::string, Route, std::less<>> by_name;
@@ -56,6 +57,7 @@ struct Shown {
 struct RecommendRequest {
   Query query;
   const Route* route = nullptr;
+  std::string_view bytes;  // as it came
 };
 
 // Nothing when the request is not plain.

@@ -38,6 +38,10 @@ bool any_generated(const State& state, const Answer& answer) {
   });
 }
 
+std::string_view text_of(const grpc::Slice& slice) {
+  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+}
+
 grpc::ByteBuffer buffer_of(std::string_view bytes) {
   grpc::Slice slice(bytes.data(), bytes.size());
   return grpc::ByteBuffer(&slice, 1);
@@ -51,9 +55,7 @@ HotCall::HotCall(Server& server, Method method, grpc::CallbackServerContext* con
   if (!request->DumpToSingleSlice(&request_).ok()) request_ = grpc::Slice();
 }
 
-std::string_view HotCall::request() const {
-  return {reinterpret_cast<const char*>(request_.begin()), request_.size()};
-}
+std::string_view HotCall::request() const { return text_of(request_); }
 
 void HotCall::begin() {
   if (!received_->Valid()) {
@@ -77,6 +79,7 @@ void HotCall::begin() {
       return;
     default: {
       routes_ = server_.routes();
+      if (routes_ != nullptr && answer_kept()) return;
       bool plain = false;
       if (routes_ != nullptr && method_ == Method::kRecommend) {
         if (auto one = parse_recommend(request(), *routes_, limits)) {
@@ -168,6 +171,18 @@ double HotCall::generated_share(const Route& route) const {
   return std::min(route.max_generated_share, std::min(1.0, std::max(0.0, room)));
 }
 
+// On gRPC's own thread: it costs less than to wake another.
+bool HotCall::answer_kept() {
+  if (method_ == Method::kBatchRecommend) return false;
+  auto& kept = method_ == Method::kRecommend ? server_.kept_recommend_ : server_.kept_similar_;
+  const auto found = kept.find(request(), *routes_);
+  if (!found) return false;
+  *response_ = grpc::ByteBuffer(&found->response, 1);
+  note(grpc::StatusCode::OK, "", 1, method_ == Method::kRecommend ? found->n_items : 0);
+  Finish(grpc::Status::OK);
+  return true;
+}
+
 bool HotCall::answer_recommend() {
   static thread_local std::string out, part;
   out.clear();
@@ -183,32 +198,52 @@ bool HotCall::answer_recommend() {
     place->second = request.route->plan;
     place->second->max_generated_share = static_cast<float>(share);
   }
+  WireWriter batch(out);
+  std::size_t n_kept = 0, n_shown = 0;
   for (const RecommendRequest& request : parsed_) {
+    if (method_ == Method::kBatchRecommend) {
+      if (const auto kept = server_.kept_recommend_.find(request.bytes, *routes_)) {
+        batch.message(1, text_of(kept->response));
+        ++n_kept;
+        n_shown += kept->n_items;
+        continue;
+      }
+    }
+    const Moment moment(*routes_, request.query.user_id);
     const auto& narrowed = plans[request.route];
     const Answer found =
         aigc::answer(*routes_->state, narrowed ? *narrowed : request.route->plan, request.query);
     if (any_generated(*routes_->state, found)) return false;
-    if (method_ == Method::kRecommend) {
-      shown.push_back(write_answer(routes_, request, found, out));
-    } else {
-      part.clear();
-      shown.push_back(write_answer(routes_, request, found, part));
-      WireWriter(out).message(1, part);
-    }
+    part.clear();
+    shown.push_back(write_answer(routes_, request, found, part));
+    const KeptAnswer made{grpc::Slice(part), found.items.size()};
+    // What was made by a share of just now is for just now.
+    if (!narrowed) server_.kept_recommend_.keep(request.bytes, moment, made);
+    if (method_ == Method::kBatchRecommend)
+      batch.message(1, part);
+    else
+      *response_ = grpc::ByteBuffer(&made.response, 1);
   }
+  if (method_ == Method::kBatchRecommend) *response_ = buffer_of(out);
   server_.notes_.shown(std::move(shown));
-  succeed(out);
+  note(grpc::StatusCode::OK, "", n_kept, n_shown);
+  Finish(grpc::Status::OK);
   return true;
 }
 
 bool HotCall::answer_similar() {
   const State& state = *routes_->state;
+  const Moment moment(*routes_, similar_.user_id);
   if (state.item_row(similar_.context_item) == kNoRow) return false;
   const Answer found = aigc::answer(state, routes_->similar, similar_);
   if (any_generated(state, found)) return false;
   std::string out;
   write_similar(state, found, out);
-  succeed(out);
+  const KeptAnswer made{grpc::Slice(out), found.items.size()};
+  server_.kept_similar_.keep(request(), moment, made);
+  *response_ = grpc::ByteBuffer(&made.response, 1);
+  note(grpc::StatusCode::OK, "");
+  Finish(grpc::Status::OK);
   return true;
 }
 
@@ -243,7 +278,8 @@ void HotCall::OnCancel() {
   if (grpc::ClientContext* behind = forwarded_.load()) behind->TryCancel();
 }
 
-void HotCall::note(grpc::StatusCode code, const char* reason) {
+void HotCall::note(grpc::StatusCode code, const char* reason, std::size_t n_kept,
+                   std::size_t n_shown) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   std::string peer;
@@ -254,8 +290,8 @@ void HotCall::note(grpc::StatusCode code, const char* reason) {
     const auto found = metadata.find("x-request-id");
     if (found != metadata.end()) request_id = {found->second.data(), found->second.size()};
   }
-  server_.notes_.call(method_path(method_), code_name(code), reason, seconds, waited_.count(), peer,
-                      request_id);
+  server_.notes_.call({method_path(method_), code_name(code), reason, seconds, waited_.count(),
+                       peer, request_id, n_kept, n_shown});
 }
 
 }  // namespace aigc::ingress

@@ -30,10 +30,15 @@ std::unique_ptr<Server> make(const py::dict& from) {
                     count("limit_id_bytes")};
   options.native = batching(from["native"]);
   options.events = batching(from["events"]);
+  options.delay = {std::chrono::microseconds(from["target_us"].cast<std::int64_t>()),
+                   std::chrono::microseconds(from["interval_us"].cast<std::int64_t>())};
+  options.niceness = from["niceness"].cast<int>();
   options.pass_all = from["pass_all"].cast<bool>();
   options.log = static_cast<LogLevel>(from["log"].cast<int>());
   options.slow_seconds = from["slow_seconds"].cast<double>();
-  options.kept_answers = count("kept_answers");
+  options.logged_answers = count("logged_answers");
+  options.kept_bytes = count("kept_bytes");
+  options.kept_age = std::chrono::milliseconds(from["kept_ms"].cast<std::int64_t>());
   options.busy_message = text("busy_message");
   options.busy_details = text("busy_details");
   options.late_message = text("late_message");
@@ -102,6 +107,7 @@ py::dict take_notes(Server& server) {
   py::dict out;
   out["tallies"] = tallies;
   out["shown"] = shown;
+  out["n_kept"] = taken.n_kept;
   out["n_shown"] = static_cast<std::int64_t>(taken.n_shown);
   out["generated"] = py::cast(taken.generated);
   out["log"] = py::bytes(taken.log);

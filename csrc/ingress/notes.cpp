@@ -1,6 +1,7 @@
 #include "notes.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -26,47 +27,76 @@ void json_text(std::string_view text, std::string& out) {
   }
 }
 
-std::string line(const char* method, const char* code, const char* reason, double seconds,
-                 double waited, bool slow, const std::string& peer, std::string_view request_id) {
+// The time in seconds, which is the same text for many calls.
+std::string_view second_of(std::time_t whole) {
+  static thread_local std::time_t last = -1;
+  static thread_local char text[32];
+  static thread_local std::size_t size = 0;
+  if (whole != last) {
+    std::tm parts{};
+    gmtime_r(&whole, &parts);
+    size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    last = whole;
+  }
+  return {text, size};
+}
+
+// At least `digits` of them, with noughts in front.
+void number(std::uint64_t value, std::ptrdiff_t digits, std::string& out) {
+  char text[24];
+  char* const end = std::to_chars(text, text + sizeof text, value).ptr;
+  for (std::ptrdiff_t i = end - text; i < digits; ++i) out.push_back('0');
+  out.append(text, end);
+}
+
+void milliseconds(double seconds, std::string& out) {
+  const auto micros = static_cast<std::uint64_t>(std::max(0.0, seconds) * 1e6 + 0.5);
+  number(micros / 1000, 1, out);
+  out.push_back('.');
+  number(micros % 1000, 3, out);
+}
+
+void line(const Ended& call, bool slow, std::string& out) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-  const auto whole = static_cast<std::time_t>(micros / 1'000'000);
-  std::tm parts{};
-  gmtime_r(&whole, &parts);
-  char moment[32], head[512];
-  std::strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(head, sizeof head,
-                "{\"method\": \"%s\", \"code\": \"%s\", \"reason\": \"%s\", \"ms\": %.3f, "
-                "\"waited_ms\": %.3f, ",
-                method, code, reason, seconds * 1000, waited * 1000);
-  std::string out = head;
-  out += "\"peer\": \"";
-  json_text(peer, out);
-  out += "\", \"request_id\": \"";
-  if (request_id.empty())
-    out += random_hex(16);
+  out.append("{\"method\": \"").append(call.method);
+  out.append("\", \"code\": \"").append(call.code);
+  out.append("\", \"reason\": \"").append(call.reason).append("\", \"ms\": ");
+  milliseconds(call.seconds, out);
+  out.append(", \"waited_ms\": ");
+  milliseconds(call.waited, out);
+  out.append(", \"peer\": \"");
+  json_text(call.peer, out);
+  out.append("\", \"request_id\": \"");
+  if (call.request_id.empty())
+    out.append(random_hex(16));
   else
-    json_text(request_id, out);
-  std::snprintf(head, sizeof head,
-                "\", \"event\": \"%s\", \"level\": \"%s\", \"timestamp\": \"%s.%06dZ\"}\n",
-                slow ? "slow call" : "call", slow ? "warning" : "info", moment,
-                static_cast<int>(micros % 1'000'000));
-  return out + head;
+    json_text(call.request_id, out);
+  out.append("\", \"event\": \"").append(slow ? "slow call" : "call");
+  out.append("\", \"level\": \"").append(slow ? "warning" : "info");
+  out.append("\", \"timestamp\": \"")
+      .append(second_of(static_cast<std::time_t>(micros / 1'000'000)));
+  out.push_back('.');
+  number(static_cast<std::uint64_t>(micros % 1'000'000), 6, out);
+  out.append("Z\"}\n");
 }
 
 }  // namespace
 
-void Notes::call(const char* method, const char* code, const char* reason, double seconds,
-                 double waited, const std::string& peer, std::string_view request_id) {
-  const std::string entry = logs(seconds) ? line(method, code, reason, seconds, waited,
-                                                 seconds >= slow_, peer, request_id)
-                                          : std::string();
+void Notes::call(const Ended& call) {
+  static thread_local std::string entry;
+  entry.clear();
+  if (logs(call.seconds)) line(call, call.seconds >= slow_, entry);
   const auto bucket = static_cast<std::size_t>(
-      std::lower_bound(kBuckets.begin(), kBuckets.end(), seconds) - kBuckets.begin());
+      std::lower_bound(kBuckets.begin(), kBuckets.end(), call.seconds) - kBuckets.begin());
+  const std::tuple key(call.method, call.code, call.reason);
   std::lock_guard lock(mutex_);
-  Tally& tally = now_.tallies[{method, code, reason}];
-  ++tally.counts[bucket];
-  tally.seconds += seconds;
+  auto found = now_.tallies.find(key);
+  if (found == now_.tallies.end()) found = now_.tallies.emplace(key, Tally()).first;
+  ++found->second.counts[bucket];
+  found->second.seconds += call.seconds;
+  now_.n_kept += call.n_kept;
+  now_.n_shown += static_cast<double>(call.n_shown);
   if (now_.log.size() + entry.size() <= kMostLog)
     now_.log += entry;
   else

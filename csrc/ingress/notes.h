@@ -25,12 +25,21 @@ struct Tally {
   double seconds = 0.0;
 };
 
+// A call that was answered. What it gave of kept answers is counted here; new ones are `shown`.
+struct Ended {
+  std::string_view method, code, reason;
+  double seconds, waited;
+  std::string_view peer, request_id;
+  std::size_t n_kept = 0, n_shown = 0;  // answers, and items in them
+};
+
 struct Taken {
-  std::map<std::tuple<std::string, std::string, std::string>, Tally>
+  std::map<std::tuple<std::string, std::string, std::string>, Tally, std::less<>>
       tallies;      // method, code, reason
   std::string log;  // JSON, a line a call
   std::deque<Shown> shown;
-  double n_shown = 0.0;                // items in all answers, lost ones too
+  double n_shown = 0.0;                // items in all answers, lost and kept ones too
+  std::uint64_t n_kept = 0;            // answers that were given again
   std::vector<std::string> generated;  // those that a model made
   std::uint64_t lost_answers = 0, lost_lines = 0;
 };
@@ -46,8 +55,7 @@ class Notes {
   bool logs(double seconds) const {
     return log_ == LogLevel::kAll || (log_ == LogLevel::kSlow && seconds >= slow_);
   }
-  void call(const char* method, const char* code, const char* reason, double seconds, double waited,
-            const std::string& peer, std::string_view request_id);
+  void call(const Ended& call);
   void shown(std::vector<Shown>&& answers);
 
   // Items shown, and generated ones among them: before the last take, as Python counts them over

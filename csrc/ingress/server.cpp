@@ -1,6 +1,8 @@
 #include "server.h"
 
 #include <grpcpp/security/server_credentials.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <stdexcept>
 
@@ -63,8 +65,10 @@ class Server::HotService final : public grpc::Service {
 
 Server::Server(Options options)
     : options_(std::move(options)),
-      notes_(options_.log, options_.slow_seconds, options_.kept_answers),
-      native_(options_.native),
+      notes_(options_.log, options_.slow_seconds, options_.logged_answers),
+      kept_recommend_(options_.kept_bytes, options_.kept_age),
+      kept_similar_(options_.kept_bytes / 4, options_.kept_age),
+      native_(options_.native, options_.delay, options_.threads),
       recording_(options_.events),
       stub_(channel_to(options_.behind)),
       proxy_(stub_),
@@ -85,9 +89,11 @@ Server::Server(Options options)
 
 Server::~Server() { stop(0); }
 
-void Server::set_routes(std::shared_ptr<const Routes> routes) {
+void Server::set_routes(std::shared_ptr<Routes> routes) {
+  std::shared_ptr<const Routes> before;  // ends after the lock, if this was its last holder
   std::lock_guard lock(routes_mutex_);
-  routes_.swap(routes);
+  routes->number = ++routes_set_;
+  before = std::exchange(routes_, std::move(routes));
 }
 
 std::shared_ptr<const Routes> Server::routes() const {
@@ -101,10 +107,15 @@ void Server::set_health(const std::string& service, bool serving) {
 }
 
 void Server::work() {
+  // Whom there is no time for is told so at once, however much there is to do.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()),
+              getpriority(PRIO_PROCESS, 0) + options_.niceness);
   while (true) {
     const std::vector<HotCall*> calls = native_.take();
     if (calls.empty()) return;
+    const auto began = std::chrono::steady_clock::now();
     for (HotCall* call : calls) call->work();
+    native_.worked(calls.size(), std::chrono::steady_clock::now() - began);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "answers.h"
+#include "kept_answers.h"
 #include "notes.h"
 #include "proxy.h"
 #include "recording.h"
@@ -36,10 +37,15 @@ struct Options {
   std::size_t threads = 1;
   Limits limits;
   Batching native, events;
+  Delay delay;  // of native calls
+  int niceness =
+      0;  // by which the threads that answer them stand back behind those that receive them
   bool pass_all = false;  // RecordEvents goes to the control server too
   LogLevel log = LogLevel::kAll;
   double slow_seconds = 1.0;
-  std::size_t kept_answers = 20'000;
+  std::size_t logged_answers = 20'000;  // that may wait for Python to log them
+  std::size_t kept_bytes = 0;           // of answers that may be given again
+  std::chrono::milliseconds kept_age{0};
   // google.rpc.Status of a full queue and of a deadline that passed, as bytes, with their messages.
   std::string busy_message, busy_details, late_message, late_details;
 };
@@ -55,7 +61,7 @@ class Server {
   int port() const { return port_; }
 
   // What natively answers; until there is one every call is passed on.
-  void set_routes(std::shared_ptr<const Routes> routes);
+  void set_routes(std::shared_ptr<Routes> routes);
   void set_health(const std::string& service, bool serving);
 
   // Calls of RecordEvents, which Python answers.
@@ -79,6 +85,7 @@ class Server {
 
   const Options options_;
   Notes notes_;
+  KeptAnswers kept_recommend_, kept_similar_;
   Waiting<HotCall> native_;
   Recording recording_;
   Stub stub_;
@@ -87,6 +94,7 @@ class Server {
 
   mutable std::mutex routes_mutex_;  // held for the copy of one pointer
   std::shared_ptr<const Routes> routes_;
+  std::uint64_t routes_set_ = 0;
   mutable std::shared_mutex health_mutex_;
   std::map<std::string, bool, std::less<>> health_;
 

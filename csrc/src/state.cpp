@@ -37,7 +37,8 @@ State::State(Snapshot snapshot)
       chunks_(new std::atomic<Slot*>[kChunks]),
       delta_(std::make_shared<std::vector<DeltaEntry>>()),
       kinds_(base_.kinds),
-      categories_(base_.categories) {
+      categories_(base_.categories),
+      user_versions_(new std::atomic<std::uint32_t>[kVersions]()) {
   if (base_records_ == nullptr) throw std::bad_alloc();
   for (std::size_t i = 0; i < base_.n_items; ++i)
     base_flags_[i].store(base_.item_flags[i] & (kHidden | kGenerated), std::memory_order_relaxed);
@@ -212,8 +213,11 @@ std::vector<std::uint32_t> State::upsert_items(const std::vector<ItemUpdate>& it
     rows.push_back(row);
   }
   changed_items_.store(static_cast<std::int64_t>(delta_now->size()), std::memory_order_relaxed);
-  std::lock_guard lock(delta_mutex_);
-  delta_ = std::move(delta_now);
+  {
+    std::lock_guard lock(delta_mutex_);
+    delta_ = std::move(delta_now);
+  }
+  items_version_.fetch_add(1, std::memory_order_release);
   return rows;
 }
 
@@ -228,10 +232,24 @@ std::size_t State::delete_items(const std::vector<std::string>& ids) {
     set_flags(row, before | kDeleted);
     ++deleted;
   }
+  items_version_.fetch_add(1, std::memory_order_release);
   return deleted;
 }
 
 // --- users --------------------------------------------------------------------------------------
+
+std::size_t State::user_slot(std::string_view user) const {
+  return std::hash<std::string_view>{}(user) % kVersions;
+}
+
+std::uint64_t State::version(std::size_t slot) const {
+  return static_cast<std::uint64_t>(items_version_.load(std::memory_order_acquire)) << 32 |
+         user_versions_[slot].load(std::memory_order_acquire);
+}
+
+void State::changed(const std::string& user) {
+  user_versions_[user_slot(user)].fetch_add(1, std::memory_order_release);
+}
 
 State::Shard& State::shard(const std::string& user) const {
   return shards_[std::hash<std::string>{}(user) % kShards];
@@ -263,6 +281,7 @@ std::size_t State::apply_events(const std::vector<std::string>& users,
                         event);
     if (user.history.size() > kHistory) user.history.erase(user.history.begin());
     user.seen.insert(row);
+    changed(users[i]);
     events_.fetch_add(1, std::memory_order_relaxed);
   }
   ignored_events_.fetch_add(static_cast<std::int64_t>(ignored), std::memory_order_relaxed);
@@ -274,6 +293,7 @@ void State::set_preferences(const std::string& user_id, Preferences preferences)
   Shard& home = shard(user_id);
   std::unique_lock lock(home.mutex);
   home.users[user_id].preferences = std::move(preferences);
+  changed(user_id);
 }
 
 bool State::has_user(const std::string& id) const {

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Ingress", "built"]
 
 _DRAIN_S = 0.1
+# Between gRPC's threads, at 0, and the generator's, at 10.
+_NICENESS = 5
 # The number of a call, and what it is told: code, message, details, reason.
 _Failure = tuple[int, int, str, bytes, str]
 
@@ -81,12 +83,14 @@ class Ingress:
         self._noting = threading.Lock()
         self._windows: list[float] = []
         self.answered: Counter[str] = Counter()
+        self.kept = 0
         try:
             self._server: Server = Server(_options(settings, behind))
         except RuntimeError as error:
             raise port_in_use(settings.server.listen) from error
         self.port = self._server.port
         metrics.before_page = self._note
+        metrics.count("kept_answers", "Answers that were given again", lambda: self.kept)
         platform.live.on_swap = platform.strategies.on_change = self.refresh
         self.refresh()
         self._ended = threading.Event()
@@ -201,6 +205,7 @@ class Ingress:
         for method, code, reason, counts, seconds in notes["tallies"]:
             self.answered[method] += sum(counts)
             self._metrics.observe_many(method, code, reason, counts, seconds)
+        self.kept += notes["n_kept"]
         platform = self._platform
         if notes["n_shown"]:
             platform.exposure.count(notes["n_shown"], notes["generated"])
@@ -259,7 +264,7 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
     # As of Admission: refused at once, to be tried again in a moment.
     busy = rich_status(
         ResourceExhaustedError(
-            f"{server.ingress.recommend.queue} calls are in work or waiting, as many as may; try again in a moment",
+            "more calls wait than can be answered in time; try again in a moment",
             reason="SERVER_BUSY",
             retry_delay_ms=200,
         )
@@ -285,11 +290,16 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "limit_id_bytes": limits.id_bytes,
         "native": _batching(server.ingress.recommend),
         "events": _batching(server.ingress.events),
+        "target_us": round(server.ingress.target_ms * 1000),
+        "interval_us": round(server.ingress.interval_ms * 1000),
+        "niceness": _NICENESS,
         "pass_all": _traced(settings),
         # All lines, those of slow calls, or none.
         "log": 2 if log.isEnabledFor(logging.INFO) else 1 if log.isEnabledFor(logging.WARNING) else 0,
         "slow_seconds": settings.log.slow_ms / 1000 or math.inf,
-        "kept_answers": 20_000,
+        "logged_answers": 20_000,
+        "kept_bytes": server.ingress.keep_mb * 1_000_000,
+        "kept_ms": round(server.ingress.keep_seconds * 1000),
         "busy_message": busy.message,
         "busy_details": busy.SerializeToString(),
         "late_message": late.message,

@@ -77,14 +77,24 @@ class IngressSettings:
         mode: ``auto`` uses it where it was built, ``on`` insists on it, ``off`` does without.
         threads: That answer recommendations; 0 for one a core.
         recommend: The queue in front of these threads.
+        target_ms: Longest wait in a queue that has not been empty for ``interval_ms``: whose turn would come later is
+            refused at once. 0 for no limit but the queue's length.
+        interval_ms: How long a burst may take to go by.
         events: RecordEvents calls that are handed to the store together. Who is alone does not wait; callers who come
             back wait for each other, so that they share a commit, ``delay_us`` at most after the last was answered.
+        keep_mb: Memory for answers that are given again, the same id included, to who asks the same before anything
+            changed: an event or the preferences of the user, an item, the snapshot, a strategy. 0 for none.
+        keep_seconds: For so long at most, because what is fresh ages.
     """
 
     mode: str = "auto"
     threads: int = 0
     recommend: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=1))
+    target_ms: float = 10.0
+    interval_ms: float = 300.0
     events: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=256, delay_us=2000))
+    keep_mb: int = 64
+    keep_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
@@ -95,6 +105,20 @@ class IngressSettings:
         if self.threads < 0:
             raise InvalidInputError(
                 f"server.ingress.threads is {self.threads}; give 0 or more", field="server.ingress.threads"
+            )
+        for name in ("target_ms", "interval_ms"):
+            if not 0 <= getattr(self, name) <= 60_000:
+                raise InvalidInputError(
+                    f"server.ingress.{name} is {getattr(self, name)}; give 0 to 60000", field=f"server.ingress.{name}"
+                )
+        if self.keep_mb < 0:
+            raise InvalidInputError(
+                f"server.ingress.keep_mb is {self.keep_mb}; give 0 or more", field="server.ingress.keep_mb"
+            )
+        if not 0 <= self.keep_seconds <= 86_400:
+            raise InvalidInputError(
+                f"server.ingress.keep_seconds is {self.keep_seconds}; give 0 to 86400",
+                field="server.ingress.keep_seconds",
             )
 
 

@@ -239,6 +239,29 @@ async def test_calls_beyond_the_queue_are_refused_at_once_with_a_delay(trained_h
     await app.stop()
 
 
+async def test_who_would_wait_too_long_for_an_answer_is_refused_at_once(trained_home: Path, tmp_path: Path) -> None:
+    copy_home(trained_home, tmp_path / "home")
+    ingress = IngressSettings(mode="on", threads=1, keep_mb=0, target_ms=0.001, interval_ms=0)
+    app = App(open_platform(Settings(), tmp_path / "home"), settings_with(ingress=ingress))
+    await app.start()
+    many = pb.BatchRecommendRequest(requests=[pb.RecommendRequest(user_id=f"visitor-{i}") for i in range(1000)])
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.port}") as channel:
+        stub = recommendation_service_pb2_grpc.RecommendationServiceStub(channel)
+        assert len((await stub.BatchRecommend(many)).responses) == 1000, "alone nobody waits"
+        calls = [stub.BatchRecommend(many) for _ in range(20)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        answered = [r for r in results if isinstance(r, pb.BatchRecommendResponse)]
+        assert 1 <= len(answered) < 20
+        assert {len(r.responses) for r in answered} == {1000}
+        for call, result in zip(calls, results, strict=True):
+            if isinstance(result, grpc.aio.AioRpcError):
+                got = await failure(call)
+                assert (got.code, got.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY")
+                assert got.retry_delay is not None
+        assert len((await stub.BatchRecommend(many)).responses) == 1000, "when they have gone nobody waits again"
+    await app.stop()
+
+
 async def test_metadata_and_the_peer_reach_the_control_server(fronts: Fronts) -> None:
     health = health_pb2_grpc.HealthStub(fronts.channel)
     unknown = health.Check(health_pb2.HealthCheckRequest(service="no such"))

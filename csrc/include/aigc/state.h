@@ -100,6 +100,10 @@ class State {
   void set_preferences(const std::string& user_id, Preferences preferences);
 
   // Readers.
+  // The user's place in a table that others may share, and the number that stands there: after a
+  // write of the user's events or preferences, or of any item, it is another one.
+  std::size_t user_slot(std::string_view user) const;
+  std::uint64_t version(std::size_t user_slot) const;
   std::uint32_t item_row(std::string_view id) const;  // kNoRow when unknown or deleted
   std::uint8_t flags(std::uint32_t row) const;
   const ItemRecord* record(std::uint32_t row) const;  // null while the snapshot's arrays count
@@ -134,12 +138,14 @@ class State {
     std::atomic<std::uint8_t> flags{0};
   };
   static constexpr std::size_t kShards = 64;
+  static constexpr std::size_t kVersions = 65536;
   static constexpr std::size_t kChunk = 4096;
   static constexpr std::size_t kChunks = 16384;
 
   std::uint32_t find_row(std::string_view id) const;
   Slot& new_slot(std::size_t index) const;
   Shard& shard(const std::string& user) const;
+  void changed(const std::string& user);
   void set_flags(std::uint32_t row, std::uint8_t flags);
   void set_record(std::uint32_t row, const ItemRecord* record);
   std::vector<Scored> nearest(const float* embedding) const;
@@ -168,6 +174,8 @@ class State {
   std::unordered_map<std::string, std::uint32_t> kind_rows_, category_rows_;
 
   mutable std::array<Shard, kShards> shards_;
+  std::unique_ptr<std::atomic<std::uint32_t>[]> user_versions_;
+  std::atomic<std::uint32_t> items_version_{0};
   std::atomic<std::int64_t> events_{0}, ignored_events_{0}, changed_items_{0}, new_users_{0};
 };
 
