@@ -15,15 +15,16 @@ T = TypeVar("T")
 _NICENESS = 19
 
 
-def stand_back(niceness: int) -> None:
+def stand_back(niceness: int, *, idle: bool = False) -> None:
     """Have this thread, and all that it will start, yield to the others of the machine by so many steps of niceness.
 
-    With 19 it runs only while nothing else wants its core: such work is stopped the moment that other work is there,
-    where a nice thread may end its turn of some milliseconds (``SCHED_IDLE``, of Linux).
+    With ``idle`` it runs only while nothing else wants its core: such work is stopped the moment that other work is
+    there, where a nice thread may end its turn of some milliseconds. On a core that is always busy it gets next to
+    nothing (``SCHED_IDLE``, of Linux).
     """
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
-        if niceness >= _NICENESS:
+        if idle:
             os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 

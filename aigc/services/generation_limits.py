@@ -16,8 +16,8 @@ class GenerationLimits:
     Attributes:
         enabled: False runs no generator process; its calls are refused.
         threads: Of the processor that the generator may use.
-        niceness: How far the generator stands back behind all else on the machine, from 0 to 19; with 19 it runs while
-            nothing else wants the core.
+        niceness: How far the generator stands back behind all else on the machine, from 0 to 19; with 19 it runs only
+            while nothing else wants its core.
         models: How many models stay in memory; the one unused for longest goes first.
         images: Pictures or recordings in one call.
         pixels: Of one picture to be encoded.

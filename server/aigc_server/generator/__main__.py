@@ -19,7 +19,7 @@ def main() -> None:
     home, socket, told = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     message_bytes, trace = told.pop("message_bytes"), TraceSettings(**told.pop("trace"))
     limits = GenerationLimits(**told)
-    stand_back(limits.niceness)
+    stand_back(limits.niceness, idle=limits.niceness == 19)
     configure_logs(LogSettings(level="warning"))
     asyncio.run(_serve(home, socket, limits, message_bytes, trace))
 
