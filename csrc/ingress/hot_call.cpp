@@ -157,6 +157,8 @@ void HotCall::refuse() {
 
 void HotCall::work() {
   if (!wanted()) return;
+  // Who asked the same at the same time may have had it made meanwhile.
+  if (answer_kept()) return;
   bool done = false;
   try {
     done = method_ == Method::kSimilarItems ? answer_similar() : answer_recommend();

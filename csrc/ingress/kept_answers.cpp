@@ -34,8 +34,10 @@ std::optional<KeptAnswer> KeptAnswers::find(std::string_view request, const Rout
   for (Entry& entry : sets_[place]) {
     if (!entry.made || entry.hash != hash || entry.request != request) continue;
     const Moment& made = *entry.made;
+    // Not all to the day: what was made together is not to be made anew together.
+    const auto age = age_ - age_ * static_cast<int>(hash >> 56) / 512;
     if (made.routes != routes.number || made.version != routes.state->version(made.slot) ||
-        std::chrono::steady_clock::now() - made.at >= age_) {
+        std::chrono::steady_clock::now() - made.at >= age) {
       free(entry);
       return std::nullopt;
     }

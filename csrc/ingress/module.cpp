@@ -175,6 +175,12 @@ PYBIND11_MODULE(_ingress, module) {
       .def("take_searches", &aigc::ingress::take_searches)
       .def("answer_searches", &aigc::ingress::answer_searches, py::arg("found"), py::arg("unable"))
       .def("set_windows", &Server::set_windows, py::arg("windows"))
+      .def(
+          "wait_notes",
+          [](Server& server, int most_ms) {
+            server.wait_notes(std::chrono::milliseconds(most_ms));
+          },
+          py::arg("most_ms"), py::call_guard<py::gil_scoped_release>())
       .def("take_notes", &aigc::ingress::take_notes)
       .def("stop", &Server::stop, py::arg("grace_ms"), py::call_guard<py::gil_scoped_release>());
 }

@@ -10,6 +10,8 @@ namespace aigc::ingress {
 namespace {
 
 constexpr std::size_t kMostLog = 8 << 20;
+// Taken in pieces of this size, the log stops nobody for long.
+constexpr std::size_t kMuchLog = 64 << 10;
 
 void json_text(std::string_view text, std::string& out) {
   for (const char c : text) {
@@ -97,10 +99,13 @@ void Notes::call(const Ended& call) {
   found->second.seconds += call.seconds;
   now_.n_kept += call.n_kept;
   now_.n_shown += static_cast<double>(call.n_shown);
-  if (now_.log.size() + entry.size() <= kMostLog)
+  if (now_.log.size() + entry.size() <= kMostLog) {
+    const std::size_t before = now_.log.size();
     now_.log += entry;
-  else
+    if (before < kMuchLog && now_.log.size() >= kMuchLog) much_.notify_one();
+  } else {
     ++now_.lost_lines;
+  }
 }
 
 void Notes::shown(std::vector<Shown>&& answers) {
@@ -125,6 +130,11 @@ std::pair<double, double> Notes::totals(std::size_t window) const {
   std::lock_guard lock(mutex_);
   const auto before = window < windows_.size() ? windows_[window] : std::pair(0.0, 0.0);
   return {before.first + now_.n_shown, before.second + static_cast<double>(now_.generated.size())};
+}
+
+void Notes::wait(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  much_.wait_for(lock, most, [this] { return now_.log.size() >= kMuchLog; });
 }
 
 Taken Notes::take() {

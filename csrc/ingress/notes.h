@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -63,6 +65,9 @@ class Notes {
   void set_windows(std::vector<std::pair<double, double>> windows);
   std::pair<double, double> totals(std::size_t window) const;
 
+  // Wait until there is much to take, or so long.
+  void wait(std::chrono::milliseconds most);
+
   Taken take();
 
  private:
@@ -70,6 +75,7 @@ class Notes {
   const double slow_;
   const std::size_t capacity_;
   mutable std::mutex mutex_;
+  std::condition_variable much_;
   Taken now_;
   std::vector<std::pair<double, double>> windows_;
 };

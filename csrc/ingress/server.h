@@ -72,6 +72,7 @@ class Server {
   // Calls that wait for a search, which Python does.
   Searching& searching() { return searching_; }
 
+  void wait_notes(std::chrono::milliseconds most) { notes_.wait(most); }
   Taken take_notes() { return notes_.take(); }
   void set_windows(std::vector<std::pair<double, double>> windows) {
     notes_.set_windows(std::move(windows));

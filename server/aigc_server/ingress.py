@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ingress", "built"]
 
-_DRAIN_S = 0.1
+_NOTED_MS = 100  # at the latest
 # How far threads stand back behind gRPC's: those that rank, and Python's that nobody waits for.
 _RANKING, _NOTING = 2, 10
 # The number of a call, and what it is told: code, message, details, reason.
@@ -222,7 +222,8 @@ class Ingress:
 
     def _take_notes(self) -> None:
         stand_back(_NOTING)
-        while not self._ended.wait(_DRAIN_S):
+        while not self._ended.is_set():
+            self._server.wait_notes(_NOTED_MS)
             self._note()
         self._note()
 
