@@ -108,6 +108,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "ml-latest-small")
     parser.add_argument("--home", type=Path, help="A data directory trained on MovieLens already")
     parser.add_argument("--users", type=int, default=671)
+    parser.add_argument("--name", default="{}", help="Of user 1, 2, …, as a format of Python's")
     parser.add_argument("--strategy", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4)
@@ -121,7 +122,7 @@ def main() -> None:
         generator = Generator(folder, options.seconds)
         home = options.home or folder / "home"
         aigc = [sys.executable, "-m", "aigc_server.cli"]
-        names = [str(u) for u in range(1, options.users + 1)]
+        names = [options.name.format(u) for u in range(1, options.users + 1)]
         if options.home is None:
             subprocess.run([*aigc, "import", "movielens", str(options.data), "--home", str(home)], check=True)
             subprocess.run([*aigc, "train", "--home", str(home)], check=True)

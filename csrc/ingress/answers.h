@@ -37,6 +37,10 @@ struct Route {
 // the routes of a newer snapshot stand.
 struct Routes {
   std::uint64_t number = 0;  // of no others
+  // Where only the snapshot is new: of the routes before, as they were left, and of these as they
+  // began. What holds by both is an answer of the older snapshot that nothing has contradicted.
+  std::uint64_t before = 0;
+  Versions left, begun;
   std::shared_ptr<State> state;
   std::string snapshot;
   std::map<std::string, Route, std::less<>> by_name;

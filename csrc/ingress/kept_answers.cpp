@@ -33,10 +33,18 @@ std::optional<KeptAnswer> KeptAnswers::find(std::string_view request, const Rout
   std::lock_guard lock(mutexes_[place % mutexes_.size()]);
   for (Entry& entry : sets_[place]) {
     if (!entry.made || entry.hash != hash || entry.request != request) continue;
-    const Moment& made = *entry.made;
+    Moment& made = *entry.made;
+    const std::uint64_t version = routes.state->version(made.slot);
+    // An answer of the snapshot before is as good as on the day before, and goes by its age: else
+    // each new snapshot would be a burst of all answers at once.
+    if (made.routes == routes.before && routes.before != 0 &&
+        made.version == routes.left.of(made.slot) && version == routes.begun.of(made.slot)) {
+      made.routes = routes.number;
+      made.version = version;
+    }
     // Not all to the day: what was made together is not to be made anew together.
     const auto age = age_ - age_ * static_cast<int>(hash >> 56) / 512;
-    if (made.routes != routes.number || made.version != routes.state->version(made.slot) ||
+    if (made.routes != routes.number || made.version != version ||
         std::chrono::steady_clock::now() - made.at >= age) {
       free(entry);
       return std::nullopt;

@@ -52,7 +52,7 @@ std::unique_ptr<Server> make(const py::dict& from) {
 std::uint64_t set_routes(Server& server, std::shared_ptr<State> state, std::string snapshot,
                          const std::vector<std::tuple<std::string, Plan, py::bytes, double, double,
                                                       std::size_t, std::size_t>>& routes,
-                         bool experiment, const Plan& similar) {
+                         bool experiment, const Plan& similar, bool same_strategies) {
   auto made = std::make_shared<Routes>();
   made->state = std::move(state);
   made->snapshot = std::move(snapshot);
@@ -61,7 +61,7 @@ std::uint64_t set_routes(Server& server, std::shared_ptr<State> state, std::stri
   for (const auto& [name, plan, tail, most, over_time, window, vectors] : routes)
     made->by_name[name] = {name, plan, std::string(tail), most, over_time, window, vectors};
   py::gil_scoped_release release;
-  return server.set_routes(std::move(made));
+  return server.set_routes(std::move(made), same_strategies);
 }
 
 py::list take_events(Server& server) {
@@ -167,7 +167,7 @@ PYBIND11_MODULE(_ingress, module) {
       .def_property_readonly("port", &Server::port)
       .def_property_readonly("waiting", &Server::waiting)
       .def("set_routes", &aigc::ingress::set_routes, py::arg("state"), py::arg("snapshot"),
-           py::arg("routes"), py::arg("experiment"), py::arg("similar"))
+           py::arg("routes"), py::arg("experiment"), py::arg("similar"), py::arg("same_strategies"))
       .def("set_health", &Server::set_health, py::arg("service"), py::arg("serving"))
       .def("take_events", &aigc::ingress::take_events)
       .def("answer_events", &aigc::ingress::answer_events, py::arg("responses"),

@@ -90,7 +90,13 @@ Server::Server(Options options)
 
 Server::~Server() { stop(0); }
 
-std::uint64_t Server::set_routes(std::shared_ptr<Routes> routes) {
+std::uint64_t Server::set_routes(std::shared_ptr<Routes> routes, bool same_strategies) {
+  const auto now = this->routes();
+  if (same_strategies && now != nullptr && now->state != routes->state) {
+    routes->before = now->number;
+    routes->left = now->state->versions();
+    routes->begun = routes->state->versions();
+  }
   std::shared_ptr<const Routes> before;  // ends after the lock, if this was its last holder
   std::lock_guard lock(routes_mutex_);
   routes->number = ++routes_set_;

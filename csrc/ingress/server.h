@@ -62,8 +62,9 @@ class Server {
   int port() const { return port_; }
 
   // What natively answers; until there is one every call is passed on.
-  // Gives the number of the routes.
-  std::uint64_t set_routes(std::shared_ptr<Routes> routes);
+  // Gives the number of the routes. same_strategies: nothing is new but the snapshot, and nobody
+  // writes to either state meanwhile.
+  std::uint64_t set_routes(std::shared_ptr<Routes> routes, bool same_strategies);
   void set_health(const std::string& service, bool serving);
 
   // Calls of RecordEvents, which Python answers.

@@ -247,6 +247,15 @@ std::uint64_t State::version(std::size_t slot) const {
          user_versions_[slot].load(std::memory_order_acquire);
 }
 
+Versions State::versions() const {
+  Versions all;
+  all.items = items_version_.load(std::memory_order_acquire);
+  all.users.reserve(kVersions);
+  for (std::size_t slot = 0; slot < kVersions; ++slot)
+    all.users.push_back(user_versions_[slot].load(std::memory_order_acquire));
+  return all;
+}
+
 void State::changed(const std::string& user) {
   user_versions_[user_slot(user)].fetch_add(1, std::memory_order_release);
 }

@@ -23,6 +23,7 @@ class Server:
         routes: Sequence[tuple[str, Plan, bytes, float, float, int, int]],
         experiment: bool,
         similar: Plan,
+        same_strategies: bool,  # nothing is new but the snapshot
     ) -> int: ...
     def set_health(self, service: str, serving: bool) -> None: ...
     def take_events(self) -> list[tuple[int, bytes]]: ...  # for one thread; waits; empty once stopped

@@ -87,6 +87,7 @@ class Ingress:
         self._noting = threading.Lock()
         self._windows: list[float] = []
         self._indexes: dict[int, VectorIndex | None] = {}
+        self._strategies: object = None
         self.answered: Counter[str] = Counter()
         self.kept = 0
         try:
@@ -142,9 +143,16 @@ class Ingress:
                         )
                     )
             if not self._traced:
+                strategies = [strategy for strategy, _ in plans], book.experiment
                 number = self._server.set_routes(
-                    serving.state, serving.snapshot_id, routes, book.experiment is not None, SIMILAR.plan()
+                    serving.state,
+                    serving.snapshot_id,
+                    routes,
+                    book.experiment is not None,
+                    SIMILAR.plan(),
+                    strategies == self._strategies,
                 )
+                self._strategies = strategies
                 # Calls that began under the routes before search the index of then.
                 self._indexes = {n: i for n, i in self._indexes.items() if n == number - 1} | {number: serving.index}
 

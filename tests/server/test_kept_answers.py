@@ -93,11 +93,50 @@ async def test_an_item_that_is_deleted_is_in_no_answer(client: Client) -> None:
         assert gone not in [item.item_id for item in (await client.recommendations.SimilarItems(similar)).items]
 
 
-async def test_a_new_snapshot_starts_anew(client: Client) -> None:
-    first = await recommend(client)
+async def build(client: Client) -> str:
     steps = [step async for step in client.admin.BuildSnapshot(admin.BuildSnapshotRequest())]
+    return str(steps[-1].snapshot.id)
+
+
+async def test_an_answer_outlives_its_snapshot_until_something_contradicts_it(client: Client) -> None:
+    other = pb.RecommendRequest(user_id="garden-fan-1", n=5)
+    first, others = await recommend(client), await recommend(client, other)
+    for _ in range(2):
+        newest = await build(client)
+        assert await recommend(client) == first
+    # Nobody asked for it meanwhile: that of two snapshots ago is not known to hold.
+    assert (await recommend(client, other)).snapshot_id == newest != others.snapshot_id
+    await like(client, "space-fan-0", items_of(first)[0])
     after = await recommend(client)
-    assert after.snapshot_id == steps[-1].snapshot.id != first.snapshot_id
+    assert after.snapshot_id == newest
+    assert items_of(first)[0] not in items_of(after)
+
+
+async def test_what_happened_before_the_snapshot_came_is_in_the_next_answer(client: Client) -> None:
+    first = await recommend(client)
+    await like(client, "space-fan-0", items_of(first)[0])
+    newest = await build(client)
+    after = await recommend(client)
+    assert after.snapshot_id == newest
+    assert items_of(first)[0] not in items_of(after)
+
+
+async def test_an_edited_strategy_counts_at_once_with_a_new_snapshot_and_without(client: Client) -> None:
+    strategies = client.app.platform.strategies
+    folder = client.app.platform.home / "strategies"
+    folder.mkdir(exist_ok=True)
+    asked = pb.RecommendRequest(user_id="space-fan-0", n=3, strategy="mine")
+    head = "max_generated_share = 0.3\n[[sources]]\nkind = "
+    for turn in (1, 2):
+        (folder / "mine.toml").write_text(head + '"popular"\n')
+        strategies.refresh()
+        first = await recommend(client, asked)
+        assert await recommend(client, asked) == first
+        (folder / "mine.toml").write_text(head + '"fresh"\n')
+        if turn == 2:
+            await build(client)
+        strategies.refresh()
+        assert items_of(await recommend(client, asked)) != items_of(first)
 
 
 @pytest.mark.parametrize("kept", [{"keep_mb": 0}, {"keep_seconds": 0.0}], ids=["no memory", "no time"])

@@ -79,6 +79,16 @@ struct DeltaEntry {
   const ItemRecord* record;
 };
 
+// All that State::version can say, at one moment.
+struct Versions {
+  std::uint32_t items = 0;
+  std::vector<std::uint32_t> users;
+
+  std::uint64_t of(std::size_t user_slot) const {
+    return static_cast<std::uint64_t>(items) << 32 | users[user_slot];
+  }
+};
+
 // Any number of readers beside one writer at a time; readers never wait for more than the copying
 // of one user's history or one pointer.
 class State {
@@ -104,6 +114,7 @@ class State {
   // write of the user's events or preferences, or of any item, it is another one.
   std::size_t user_slot(std::string_view user) const;
   std::uint64_t version(std::size_t user_slot) const;
+  Versions versions() const;
   std::uint32_t item_row(std::string_view id) const;  // kNoRow when unknown or deleted
   std::uint8_t flags(std::uint32_t row) const;
   const ItemRecord* record(std::uint32_t row) const;  // null while the snapshot's arrays count
