@@ -93,7 +93,7 @@ class IngressSettings:
     recommend: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=1))
     searches: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=64))
     target_ms: float = 10.0
-    interval_ms: float = 300.0
+    interval_ms: float = 500.0
     events: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=256, delay_us=2000))
     keep_mb: int = 64
     keep_seconds: float = 30.0
