@@ -12,20 +12,21 @@ from typing import TypeVar
 __all__ = ["quietly", "stand_back"]
 
 T = TypeVar("T")
-_NICENESS = 19
+_MOST = 19
 
 
 def stand_back(niceness: int, *, idle: bool = False) -> None:
-    """Have this thread, and all that it will start, yield to the others of the machine by so many steps of niceness.
+    """Have this thread, and all that it will start, yield to others by so many steps of niceness more.
 
     With ``idle`` it runs only while nothing else wants its core: such work is stopped the moment that other work is
     there, where a nice thread may end its turn of some milliseconds. On a core that is always busy it gets next to
     nothing (``SCHED_IDLE``, of Linux).
     """
     with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(_MOST, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
         if idle:
-            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
 def quietly(work: Callable[[], T]) -> T:
@@ -40,7 +41,7 @@ def quietly(work: Callable[[], T]) -> T:
     done: Future[T] = Future()
 
     def run() -> None:
-        stand_back(_NICENESS)
+        stand_back(_MOST)
         try:
             done.set_result(work())
         except BaseException as error:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aigc.errors import CorruptDataError
-from aigc.quiet_work import quietly
+from aigc.quiet_work import quietly, stand_back
 
 
 def _niceness() -> int:
@@ -37,3 +37,21 @@ def test_yields_to_other_threads_and_leaves_the_caller_as_it_was() -> None:
 
     assert quietly(inside) == (19, 19)
     assert _niceness() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux alone")
+def test_steps_add_up_and_idle_work_is_told_apart() -> None:
+    seen: list[int] = []
+
+    def inside() -> None:
+        begun = _niceness()
+        for steps in (2, 3):
+            stand_back(steps)
+        seen.extend((begun, _niceness(), os.sched_getscheduler(threading.get_native_id())))
+        stand_back(19, idle=True)
+        seen.extend((_niceness(), os.sched_getscheduler(threading.get_native_id())))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [seen[0], min(19, seen[0] + 5), os.SCHED_OTHER, 19, os.SCHED_IDLE]
