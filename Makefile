@@ -78,7 +78,7 @@ test-ingress: setup ## The ingress's tests on an ASAN+UBSAN build of it (needs l
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build build/ingress-address --target _ingress -j 2 -- --no-print-directory -s
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-	  $(BIN)/python tools/sanitized_ingress.py build/ingress-address/_ingress.so -q -p no:cacheprovider tests/server/test_ingress.py
+	  $(BIN)/python tools/sanitized_ingress.py build/ingress-address/_ingress.so -q -p no:cacheprovider tests/server/test_ingress.py tests/server/test_kept_answers.py
 
 .PHONY: bench
 bench: EXTRAS := dev,bench
