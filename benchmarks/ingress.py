@@ -2,8 +2,8 @@
 
 The server has one core, the load generator the other. All servers run in the same minutes, one after the other, and
 what is printed are medians of three rounds; peers answer a constant of the same size. ``--data DIR`` is MovieLens.
-Beside p99 stands how late calls were sent, which is in it and is the generator's doing and not the server's, and how long
-the cores stand still for anybody: the kernel's and the host's doing.
+Beside p99 stands how late calls were sent, which is in it and is the generator's doing and not the server's, and how
+long the cores stand still for anybody: the kernel's and the host's doing.
 Overload is measured on a server that keeps no answers: three times what it can rank, for a minute.
 """
 
@@ -250,7 +250,7 @@ def print_latency(
     rate: float, ours: list[dict[str, Any]], constant: list[dict[str, Any]], pauses: list[dict[str, Any]]
 ) -> None:
     def median(runs: list[dict[str, Any]], key: str) -> float:
-        return statistics.median(run[key] for run in runs)
+        return float(statistics.median(run[key] for run in runs))
 
     p50, p99, late = (median(ours, key) for key in ("p50_ms", "p99_ms", "late_p99_ms"))
     of_constant = [median(constant, key) for key in ("p50_ms", "p99_ms", "late_p99_ms")]
