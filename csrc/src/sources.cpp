@@ -22,6 +22,28 @@ void offer(const Request& request, TopKBuffer& best, std::uint32_t row, float sc
   if (score >= best.threshold() && request.passes(row)) best.push(score, row);
 }
 
+// The best of the sums, of those that pass.
+void offer_sums(const Request& request, std::size_t limit, Scratch& scratch) {
+  if (request.hides_seen()) {
+    // Theirs are among the largest sums: gone first, they are not asked about one by one.
+    for (const std::uint32_t row : request.user.base_seen) scratch.items.drop(row);
+    for (const std::uint32_t row : request.user.new_seen)
+      if (row < request.n_items) scratch.items.drop(row);
+  }
+  // Some more than wanted, since a few may be hidden; when too many are, all are looked at.
+  float level = request.narrow() ? 0.0f : scratch.items.level(limit + limit / 4);
+  for (;;) {
+    scratch.best.reset(limit, level);
+    scratch.items.for_each_above(level, [&](std::uint32_t row, float sum) {
+      if (sum < std::numeric_limits<float>::infinity() && request.allows(row))
+        scratch.best.push(sum, row);
+      return scratch.best.threshold();
+    });
+    if (scratch.best.size() >= limit || level <= 0.0f) return;
+    level = 0.0f;
+  }
+}
+
 // The similarity at which an item would enter i's list of content neighbours.
 float entry_level(const State& state, const ItemItemModel& model, std::uint32_t i) {
   if (i >= state.base().n_items) {
@@ -83,13 +105,10 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
     }
   }
   if (by_content) add_new_by_content(request, *model, scratch.items, additions);
-  scratch.items.for_each_above(0.0f, [&](std::uint32_t row, float sum) {
-    offer(request, scratch.best, row, sum);
-    return scratch.best.threshold();
-  });
+  offer_sums(request, source.limit, scratch);
 }
 
-void user_user(const Request& request, Scratch& scratch) {
+void user_user(const Request& request, const Source& source, Scratch& scratch) {
   if (!request.personal) return;
   const State& state = request.state;
   const Snapshot& base = state.base();
@@ -114,10 +133,7 @@ void user_user(const Request& request, Scratch& scratch) {
       scratch.items.add(base.history_items[at], near.similarity * base.history_weights[at]);
     }
   }
-  scratch.items.for_each_above(0.0f, [&](std::uint32_t row, float sum) {
-    offer(request, scratch.best, row, sum);
-    return scratch.best.threshold();
-  });
+  offer_sums(request, source.limit, scratch);
 }
 
 void popular(const Request& request, const Source& source, TopKBuffer& best) {
@@ -272,14 +288,14 @@ void similar_users(const State& state, const std::vector<WeightedItem>& history,
     scratch.neighbours.push_back({user.row, std::min(user.score, 1.0f)});
 }
 
-std::vector<Scored> candidates(const Request& request, const Source& source, Scratch& scratch) {
+std::vector<Scored>& candidates(const Request& request, const Source& source, Scratch& scratch) {
   scratch.best.reset(source.limit);
   switch (source.kind) {
     case SourceKind::kItemItem:
       item_item(request, source, scratch);
       break;
     case SourceKind::kUserUser:
-      user_user(request, scratch);
+      user_user(request, source, scratch);
       break;
     case SourceKind::kPopular:
       popular(request, source, scratch.best);
@@ -294,7 +310,9 @@ std::vector<Scored> candidates(const Request& request, const Source& source, Scr
       by_vector(request, scratch.best);
       break;
   }
-  return scratch.best.sorted();
+  // Their order costs more than it is worth where only the scores count.
+  return request.plan.calibration == Calibration::kRank ? scratch.best.sorted()
+                                                        : scratch.best.kept();
 }
 
 }  // namespace aigc

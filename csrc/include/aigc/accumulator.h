@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -50,7 +51,7 @@ class Accumulator {
       sums_[row] += value;
       return;
     }
-    std::size_t slot = (row * 0x9E3779B97F4A7C15ull >> 32) & mask_;
+    std::size_t slot = slot_of(row);
     while (entries_[slot].row != row) {
       if (entries_[slot].row == kNoRow) {
         entries_[slot].row = row;
@@ -60,6 +61,44 @@ class Accumulator {
       slot = (slot + 1) & mask_;
     }
     entries_[slot].sum += value;
+  }
+
+  // Make the row's sum 0.
+  void drop(std::uint32_t row) {
+    if (dense_) {
+      sums_[row] = 0.0f;
+      return;
+    }
+    std::size_t slot = slot_of(row);
+    while (entries_[slot].row != row) {
+      if (entries_[slot].row == kNoRow) return;
+      slot = (slot + 1) & mask_;
+    }
+    entries_[slot].sum = 0.0f;
+  }
+
+  // A level that at least k sums reach and, as a rule, not many more; 0 when less than 6 k are
+  // known. The sums are dealt out to 3 k groups: where the largest of k groups reach a level, k
+  // sums do.
+  float level(std::size_t k) {
+    const std::size_t n = dense_ ? sums_.size() : touched_.size();
+    if (k == 0 || n < 6 * k) return 0.0f;
+    const std::size_t groups = 3 * k;
+    largest_.assign(groups, 0.0f);
+    for (std::size_t start = 0; start < n; start += groups) {
+      const std::size_t count = std::min(groups, n - start);
+      if (dense_) {
+        const float* sums = sums_.data() + start;
+        for (std::size_t i = 0; i < count; ++i)
+          largest_[i] = sums[i] > largest_[i] ? sums[i] : largest_[i];
+      } else {
+        for (std::size_t i = 0; i < count; ++i)
+          largest_[i] = std::max(largest_[i], entries_[touched_[start + i]].sum);
+      }
+    }
+    const auto kth = largest_.begin() + static_cast<std::ptrdiff_t>(k) - 1;
+    std::nth_element(largest_.begin(), kth, largest_.end(), std::greater<float>());
+    return *kth;
   }
 
   // Visit every row whose sum is above 0 and not below `floor`; a visit gives the floor from then
@@ -95,9 +134,14 @@ class Accumulator {
     std::uint32_t row;
     float sum;
   };
+
+  std::size_t slot_of(std::uint32_t row) const {
+    return (row * 0x9E3779B97F4A7C15ull >> 32) & mask_;
+  }
+
   bool dense_ = true;
   std::size_t mask_ = 0;
-  std::vector<float> sums_;
+  std::vector<float> sums_, largest_;
   std::vector<Entry> entries_;
   std::vector<std::uint32_t> touched_;
 };

@@ -22,9 +22,4 @@ void set_simd_level(const std::string& name);
 // Inner product of two float32 vectors of length d.
 float dot(const float* a, const float* b, std::size_t d);
 
-// out[j] = largest of out[j] and inner product of `vector` with rows[j], for `count` rows of length
-// d.
-void max_dots(const float* vector, const float* const* rows, std::size_t count, std::size_t d,
-              float* out);
-
 }  // namespace aigc
