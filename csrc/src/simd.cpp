@@ -87,6 +87,48 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) float dot_avx512(const floa
   return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
 }
 
+std::size_t places_generic(const float* values, std::size_t begin, std::size_t n, float level,
+                           std::uint32_t* places) {
+  std::size_t found = 0;
+  for (std::size_t i = begin; i < n; ++i) {
+    places[found] = static_cast<std::uint32_t>(i);
+    found += values[i] >= level ? 1 : 0;
+  }
+  return found;
+}
+
+__attribute__((target("avx2"))) std::size_t places_avx2(const float* values, std::size_t n,
+                                                        float level, std::uint32_t* places) {
+  const __m256 least = _mm256_set1_ps(level);
+  std::size_t found = 0, i = 0;
+  for (; i + 32 <= n; i += 32) {
+    unsigned mask = 0;
+    for (unsigned part = 0; part < 4; ++part)
+      mask |= static_cast<unsigned>(_mm256_movemask_ps(
+                  _mm256_cmp_ps(_mm256_loadu_ps(values + i + 8 * part), least, _CMP_GE_OQ)))
+              << 8 * part;
+    for (; mask != 0; mask &= mask - 1)
+      places[found++] =
+          static_cast<std::uint32_t>(i) + static_cast<std::uint32_t>(__builtin_ctz(mask));
+  }
+  return found + places_generic(values, i, n, level, places + found);
+}
+
+__attribute__((target("avx512f"))) std::size_t places_avx512(const float* values, std::size_t n,
+                                                             float level, std::uint32_t* places) {
+  const __m512 least = _mm512_set1_ps(level);
+  const __m512i step = _mm512_set1_epi32(16);
+  __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  std::size_t found = 0, i = 0;
+  for (; i + 16 <= n; i += 16, place = _mm512_add_epi32(place, step)) {
+    const __mmask16 mask = _mm512_cmp_ps_mask(_mm512_loadu_ps(values + i), least, _CMP_GE_OQ);
+    // Sixteen are written, and as many kept as there are: no more than i + 16 have been found.
+    _mm512_storeu_si512(places + found, _mm512_maskz_compress_epi32(mask, place));
+    found += static_cast<std::size_t>(__builtin_popcount(mask));
+  }
+  return found + places_generic(values, i, n, level, places + found);
+}
+
 using Dot = float (*)(const float*, const float*, std::size_t);
 
 Dot dot_function() {
@@ -113,5 +155,16 @@ std::string simd_level_name() { return kNames[static_cast<int>(simd_level())]; }
 void set_simd_level(const std::string& name) { current().store(parse(name)); }
 
 float dot(const float* a, const float* b, std::size_t d) { return dot_function()(a, b, d); }
+
+std::size_t places_from(const float* values, std::size_t n, float level, std::uint32_t* places) {
+  switch (simd_level()) {
+    case SimdLevel::kAvx512:
+      return places_avx512(values, n, level, places);
+    case SimdLevel::kAvx2:
+      return places_avx2(values, n, level, places);
+    default:
+      return places_generic(values, 0, n, level, places);
+  }
+}
 
 }  // namespace aigc

@@ -31,7 +31,7 @@ void offer_sums(const Request& request, std::size_t limit, Scratch& scratch) {
       if (row < request.n_items) scratch.items.drop(row);
   }
   // Some more than wanted, since a few may be hidden; when too many are, all are looked at.
-  float level = request.narrow() ? 0.0f : scratch.items.level(limit + limit / 4);
+  float level = request.narrow() ? 0.0f : scratch.items.level(limit + limit / 8);
   for (;;) {
     scratch.best.reset(limit, level);
     scratch.items.for_each_above(level, [&](std::uint32_t row, float sum) {
@@ -77,6 +77,20 @@ void add_new_by_content(const Request& request, const ItemItemModel& model, Accu
   }
 }
 
+// The lists of a history lie far apart: their beginnings are called for before their turn.
+constexpr std::size_t kAhead = 2;
+
+void prefetch(const ItemItemModel& model, std::uint32_t row) {
+  if (row + std::size_t{1} >= model.offsets.size) return;
+  const std::int64_t begin = model.offsets[row];
+  const auto* items = reinterpret_cast<const char*>(model.items.data + begin);
+  const auto* weights = reinterpret_cast<const char*>(model.weights.data + begin);
+  for (std::size_t line = 0; line < 4; ++line) {
+    __builtin_prefetch(items + 64 * line);
+    __builtin_prefetch(weights + 64 * line);
+  }
+}
+
 void item_item(const Request& request, const Source& source, Scratch& scratch) {
   const State& state = request.state;
   const ItemItemModel* model = find_model(state, source.name);
@@ -93,7 +107,9 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
   }
   if (by_content) additions += kDeltaCandidates;
   scratch.items.reset(request.n_items, additions);
-  for (const WeightedItem& item : request.history) {
+  for (std::size_t h = 0; h < request.history.size(); ++h) {
+    const WeightedItem& item = request.history[h];
+    if (h + kAhead < request.history.size()) prefetch(*model, request.history[h + kAhead].row);
     if (item.row < n_base) {
       const std::size_t begin = static_cast<std::size_t>(model->offsets[item.row]);
       const std::size_t end = static_cast<std::size_t>(model->offsets[item.row + 1]);
@@ -127,11 +143,10 @@ void user_user(const Request& request, const Source& source, Scratch& scratch) {
     additions += static_cast<std::size_t>(base.history_offsets[near.row + 1] - begin_of(near.row));
   scratch.items.reset(request.n_items, additions);
   for (const SimilarUser& near : scratch.neighbours) {
-    const std::int64_t end = base.history_offsets[near.row + 1];
-    for (std::int64_t e = begin_of(near.row); e < end; ++e) {
-      const std::size_t at = static_cast<std::size_t>(e);
-      scratch.items.add(base.history_items[at], near.similarity * base.history_weights[at]);
-    }
+    const std::size_t begin = static_cast<std::size_t>(begin_of(near.row));
+    const std::size_t end = static_cast<std::size_t>(base.history_offsets[near.row + 1]);
+    scratch.items.add_list(base.history_items.data + begin, base.history_weights.data + begin,
+                           end - begin, near.similarity);
   }
   offer_sums(request, source.limit, scratch);
 }
@@ -277,14 +292,15 @@ void similar_users(const State& state, const std::vector<WeightedItem>& history,
     for (std::int64_t e = base.item_user_offsets[item]; e < end; ++e)
       scratch.users.add(base.item_users[static_cast<std::size_t>(e)], idf * idf);
   }
-  TopK best(count);
+  scratch.best.reset(count);
   const float norm = static_cast<float>(std::sqrt(squares));
   scratch.users.for_each_above(0.0f, [&](std::uint32_t user, float overlap) {
-    if (user != self && base.user_norms[user] > 0.0f)
-      best.push(overlap / (norm * base.user_norms[user]), user);
+    if (user == self || !(base.user_norms[user] > 0.0f)) return 0.0f;
+    const float cosine = overlap / (norm * base.user_norms[user]);
+    if (cosine >= scratch.best.threshold()) scratch.best.push(cosine, user);
     return 0.0f;
   });
-  for (const Scored& user : best.sorted())
+  for (const Scored& user : scratch.best.sorted())
     scratch.neighbours.push_back({user.row, std::min(user.score, 1.0f)});
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ std::string simd_level_name();
 
 // Throws std::invalid_argument for a level that is unknown or that this processor lacks.
 void set_simd_level(const std::string& name);
+
+// The places of the values that are not below `level`, rising, into `places`, which has room for n;
+// gives how many there are.
+std::size_t places_from(const float* values, std::size_t n, float level, std::uint32_t* places);
 
 // Inner product of two float32 vectors of length d.
 float dot(const float* a, const float* b, std::size_t d);
