@@ -57,7 +57,7 @@ from aigc.v1 import admin_service_pb2_grpc, event_pb2, event_service_pb2_grpc, r
 from aigc.v1 import event_service_pb2 as events
 from aigc.v1 import recommendation_service_pb2 as pb
 
-NOTICE_S, GENERATOR_S = 0.5, 3.0
+NOTICE_S = 0.5
 CONFIG = Path(__file__).resolve().parents[1] / "proto" / "aigc" / "v1" / "aigc_v1_service_config.json"
 REFUSED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -214,9 +214,9 @@ def main() -> int:
     texts: Counter[str] = Counter()
     check_lead, watch_lead, drains, ends = [], [], [], []
     lost = failed = refused = open_texts = 0
-    grace_s = NOTICE_S + options.drain_ms / 1000 + GENERATOR_S
-    # What cannot be finished is told so half a second before the drain ends.
-    cut_s = NOTICE_S + options.drain_ms / 1000 - 0.5
+    # As docs/lifecycle.md tells Kubernetes.
+    grace_s = NOTICE_S + options.drain_ms / 1000 + 10
+    cut_s = NOTICE_S + options.drain_ms / 1000
     with tempfile.TemporaryDirectory(prefix="aigc-sigterm-") as name:
         home = trained_home(Path(name), options.home)
         if options.texts or options.overlong:
@@ -289,10 +289,10 @@ def main() -> int:
         f"from the port's close to the end: median {statistics.median(drains):.2f} s, most {max(drains):.2f}; ", end=""
     )
     print(
-        f"from SIGTERM to the end: most {max(ends):.2f} s (notice, drain and the generator's end {grace_s:g}); "
+        f"from SIGTERM to the end: most {max(ends):.2f} s (grace {grace_s:g}); "
         f"wall {time.perf_counter() - started:.0f} s"
     )
-    return int(bool(failed or lost or min(check_lead) <= 0 or min(watch_lead) <= 0 or max(ends) > grace_s + 1))
+    return int(bool(failed or lost or min(check_lead) <= 0 or min(watch_lead) <= 0 or max(ends) > grace_s))
 
 
 def tell(server: Served, *, group: bool) -> None:

@@ -1,4 +1,4 @@
-"""Twenty items for a user from eleven servers, one after the other: rate, latency, memory and what the answers are worth.
+"""Twenty items for a user, asked of one server after the other: rate, latency, memory and what the answers are worth.
 
 Each server has core 0 with all its processes, the load generator core 1. ``make compare`` fetches the peers first.
 """

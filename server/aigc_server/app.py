@@ -70,8 +70,8 @@ GENERATED = (
 )
 """What the generator process answers."""
 
-_TELLING_S = 0.5
-"""Of the grace period, for the words to callers whose calls take longer than it."""
+_HEARING_S = 2.0
+"""After the grace period, for callers whose calls took longer: what was sent before comes before they are told so."""
 
 
 def open_platform(
@@ -217,14 +217,13 @@ class App:
 
     async def _drain(self) -> None:
         drain_s = self.settings.drain_ms / 1000
+        ends = time.monotonic() + drain_s + _HEARING_S
         self.health.end()
-        # gRPC cuts off what is open at the end, and says no more than that; who is told before knows what to do.
-        telling = self._loop.call_later(drain_s - min(_TELLING_S, drain_s / 4), self._calls.end)
+        # What gRPC cuts off at the end learns no reason.
+        telling = self._loop.call_later(drain_s, self._calls.end)
         if self.ingress is not None:
-            started = time.monotonic()
-            await asyncio.to_thread(self.ingress.stop, self.settings.drain_ms)
-            drain_s = max(0.0, drain_s - (time.monotonic() - started))
-        await self._server.stop(drain_s)
+            await asyncio.to_thread(self.ingress.stop, round((drain_s + _HEARING_S) * 1000))
+        await self._server.stop(max(0.0, ends - time.monotonic()))
         telling.cancel()
         if self._socket_folder is not None:
             shutil.rmtree(self._socket_folder, ignore_errors=True)

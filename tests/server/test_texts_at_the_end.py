@@ -87,7 +87,7 @@ async def test_a_text_begun_before_the_end_is_whole(home: Path) -> None:
 
 @pytest.mark.usefixtures("front")
 async def test_a_text_that_takes_longer_than_the_drain_ends_with_the_reason(home: Path) -> None:
-    async with serving(home, drain_ms=400) as (app, channel):
+    async with serving(home, drain_ms=200) as (app, channel):
         call = writing(channel)
         assert await call.read()
         generator = app.generator.pid
@@ -108,7 +108,7 @@ async def test_a_text_that_takes_longer_than_the_drain_ends_with_the_reason(home
 
 @pytest.mark.usefixtures("front")
 async def test_an_idle_stream_of_events_is_told_that_the_server_ends(tmp_path: Path) -> None:
-    async with serving(tmp_path / "home", drain_ms=400) as (app, channel):
+    async with serving(tmp_path / "home", drain_ms=200) as (app, channel):
         call = event_service_pb2_grpc.EventServiceStub(channel).StreamEvents(timeout=PATIENCE_S)
         event = event_pb2.Event(id="one", user_id="u", item_id="i", type="view")
         await call.write(events.StreamEventsRequest(events=[event]))
@@ -154,3 +154,37 @@ async def test_a_deadline_of_a_calls_own_stays_one() -> None:
     with pytest.raises(TimeoutError):
         async with calls.call(), asyncio.timeout(0):
             await asyncio.Event().wait()
+
+
+async def test_a_call_about_to_send_is_interrupted_before_it_does() -> None:
+    """Whoever ends calls a turn of the loop after asking may hit the message in between."""
+    calls, awake, sent = OpenCalls(), asyncio.Event(), False
+
+    async def sends() -> None:
+        nonlocal sent
+        async with calls.call() as call:
+            await awake.wait()
+            with call.sending():
+                sent = True
+
+    task = asyncio.create_task(sends())
+    await asyncio.sleep(0)
+    awake.set()
+    calls.end()
+    with pytest.raises(UnavailableError):
+        await task
+    assert not sent
+
+
+async def test_a_caller_who_left_is_not_taken_for_the_end() -> None:
+    calls = OpenCalls()
+
+    async def waits() -> None:
+        async with calls.call():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(waits())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -14,11 +14,13 @@ __all__ = ["OpenCall", "OpenCalls"]
 class OpenCall:
     """One call. Its work can be interrupted, the sending of a message cannot."""
 
-    def __init__(self, limit: asyncio.Timeout) -> None:
-        """Args: limit: around the work."""
-        self._limit = limit
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        """Args: task: that does the work."""
+        self._task = task
+        self._before = task.cancelling()
         self._sending = False
         self._over = False
+        self._interrupted = False
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -39,7 +41,13 @@ class OpenCall:
         """Interrupt the work now, or after the message that goes out."""
         self._over = True
         if not self._sending:
-            self._limit.reschedule(asyncio.get_running_loop().time())
+            # Not by a timeout: what expires cancels a turn of the loop later, when a message may go out.
+            self._interrupted = True
+            self._task.cancel()
+
+    def interrupted(self) -> bool:
+        """Was it :meth:`end`, and nobody else, who cancelled the task?"""
+        return self._interrupted and self._task.uncancel() <= self._before
 
 
 class OpenCalls:
@@ -59,20 +67,18 @@ class OpenCalls:
         """
         if self._over:
             raise _ending()
-        limit = asyncio.timeout(None)
-        call = OpenCall(limit)
+        task = asyncio.current_task()
+        assert task is not None, "a call has its task"
+        call = OpenCall(task)
+        self._open.add(call)
         try:
-            async with limit:
-                self._open.add(call)
-                try:
-                    yield call
-                finally:
-                    self._open.discard(call)
-        except TimeoutError:
-            # The call's own deadline is one too.
-            if limit.expired():
+            yield call
+        except asyncio.CancelledError:
+            if call.interrupted():
                 raise _ending() from None
             raise
+        finally:
+            self._open.discard(call)
 
     def end(self) -> None:
         """Interrupt all calls, now and later ones."""
