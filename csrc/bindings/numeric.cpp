@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "aigc/dpp.h"
@@ -108,11 +109,9 @@ py::tuple py_top_k_rows(const py::object& matrix_in, py::ssize_t k) {
   return lists_to_tuple(std::move(lists));
 }
 
-using Rerank = void (*)(const float*, const float* const*, std::size_t, std::size_t, std::size_t,
-                        float, std::vector<std::int32_t>&);
-
-py::array_t<std::int32_t> rerank(Rerank method, const py::object& relevance_in,
-                                 const py::object& embeddings_in, py::ssize_t n, float diversity) {
+template <typename Method>
+py::array_t<std::int32_t> rerank(const py::object& relevance_in, const py::object& embeddings_in,
+                                 py::ssize_t n, float diversity) {
   const auto relevance = require<float>(relevance_in, "relevance", 1);
   const auto embeddings = require<float>(embeddings_in, "embeddings", 2);
   if (relevance.shape(0) != embeddings.shape(0))
@@ -131,7 +130,11 @@ py::array_t<std::int32_t> rerank(Rerank method, const py::object& relevance_in,
     py::gil_scoped_release release;
     std::vector<const float*> rows(count);
     for (std::size_t i = 0; i < count; ++i) rows[i] = embeddings.data() + i * d;
-    method(relevance.data(), rows.data(), count, d, static_cast<std::size_t>(n), diversity, order);
+    Method method(std::vector<float>(relevance.data(), relevance.data() + count), std::move(rows),
+                  d, diversity);
+    const std::size_t wanted = std::min(count, static_cast<std::size_t>(n));
+    order.reserve(wanted);
+    while (order.size() < wanted) order.push_back(method.next());
   }
   return to_array(std::move(order));
 }
@@ -165,16 +168,10 @@ void register_numeric(py::module_& module) {
              py::arg("values"), py::arg("n_columns"), py::arg("k"), py::arg("shrinkage"),
              py::arg("normalise"));
   module.def("top_k_rows", &py_top_k_rows, py::arg("matrix"), py::arg("k"));
-  module.def(
-      "mmr",
-      [](const py::object& relevance, const py::object& embeddings, py::ssize_t n,
-         float diversity) { return rerank(&mmr, relevance, embeddings, n, diversity); },
-      py::arg("relevance"), py::arg("embeddings"), py::arg("n"), py::arg("diversity"));
-  module.def(
-      "dpp",
-      [](const py::object& relevance, const py::object& embeddings, py::ssize_t n,
-         float diversity) { return rerank(&dpp, relevance, embeddings, n, diversity); },
-      py::arg("relevance"), py::arg("embeddings"), py::arg("n"), py::arg("diversity"));
+  module.def("mmr", &rerank<Mmr>, py::arg("relevance"), py::arg("embeddings"), py::arg("n"),
+             py::arg("diversity"));
+  module.def("dpp", &rerank<Dpp>, py::arg("relevance"), py::arg("embeddings"), py::arg("n"),
+             py::arg("diversity"));
   module.def("build_id_slots", &py_build_id_slots, py::arg("offsets"), py::arg("characters"));
 }
 

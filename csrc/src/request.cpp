@@ -90,13 +90,12 @@ std::vector<std::uint32_t> Request::rows_of(const std::vector<std::string>& ids)
   return rows;
 }
 
-bool Request::passes(std::uint32_t row) const {
+bool Request::allows(std::uint32_t row) const {
   const std::uint8_t flags = state.flags(row);
   if ((flags & (kHidden | kDeleted)) != 0 || row == context) return false;
   if ((flags & kGenerated) != 0 &&
       (!user.preferences.allow_generated || plan.max_generated_share <= 0.0f))
     return false;
-  if (query.exclude_seen && personal && user.has_seen(row)) return false;
   if (!query.allow.empty() && !std::binary_search(allow_.begin(), allow_.end(), row)) return false;
   if (!deny_.empty() && std::binary_search(deny_.begin(), deny_.end(), row)) return false;
   if (!query.kinds.empty()) {

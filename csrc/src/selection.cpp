@@ -29,17 +29,22 @@ Selection::Selection(const State& state, const Plan& plan, std::size_t n)
   }
 }
 
-void Selection::fill(const std::vector<const Fused*>& ordered) {
+void Selection::fill(Ranking& ranking) {
   const std::size_t sources = plan_.sources.size();
-  // Places are kept only for candidates that there are.
-  std::vector<std::size_t> there(sources, 0);
-  for (const Fused* item : ordered) ++there[item->owner(sources)];
   std::vector<std::size_t> open(sources, 0);
   for (std::size_t s = 0; s < sources; ++s)
-    open[s] = std::min(kept_[s] > taken_[s] ? kept_[s] - taken_[s] : 0, there[s]);
+    open[s] = kept_[s] > taken_[s] ? kept_[s] - taken_[s] : 0;
   std::size_t reserved = std::accumulate(open.begin(), open.end(), std::size_t{0});
-  for (const Fused* item : ordered) {
-    if (full()) return;
+  if (reserved > 0) {
+    // Places are kept only for candidates that there are.
+    std::vector<std::size_t> there(sources, 0);
+    for (const Fused& item : ranking.all()) ++there[item.owner(sources)];
+    for (std::size_t s = 0; s < sources; ++s) open[s] = std::min(open[s], there[s]);
+    reserved = std::accumulate(open.begin(), open.end(), std::size_t{0});
+  }
+  while (!full()) {
+    const Fused* item = ranking.next();
+    if (item == nullptr) return;
     const std::size_t owner = item->owner(sources);
     if (open[owner] == 0 && chosen_.size() + reserved >= n_) continue;
     if (taken_[owner] >= cap_[owner]) continue;

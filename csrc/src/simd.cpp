@@ -87,33 +87,46 @@ __attribute__((target("avx512f,avx512dq,avx512vl"))) float dot_avx512(const floa
   return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
 }
 
-// Four rows at a time, so that the vector is loaded once for them and their sums are reduced
-// together.
-__attribute__((target("avx512f,avx512dq,avx512vl"))) std::size_t max_dots_avx512(
-    const float* vector, const float* const* rows, std::size_t count, std::size_t d, float* out) {
-  std::size_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
-    for (std::size_t i = 0; i < d; i += 16) {
-      const std::size_t left = std::min<std::size_t>(16, d - i);
-      const __mmask16 mask = static_cast<__mmask16>((1u << left) - 1u);
-      const __m512 v = _mm512_maskz_loadu_ps(mask, vector + i);
-      s0 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, rows[j] + i), s0);
-      s1 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, rows[j + 1] + i), s1);
-      s2 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, rows[j + 2] + i), s2);
-      s3 = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(mask, rows[j + 3] + i), s3);
-    }
-    // Halve to 256 and 128 bits, then transpose-add the four quarters.
-    const auto half = [](__m512 s) __attribute__((target("avx512f,avx512dq,avx512vl"))) {
-      const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(s), _mm512_extractf32x8_ps(s, 1));
-      return _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-    };
-    const __m128 pairs01 = _mm_hadd_ps(half(s0), half(s1));
-    const __m128 pairs23 = _mm_hadd_ps(half(s2), half(s3));
-    const __m128 sums = _mm_hadd_ps(pairs01, pairs23);
-    _mm_storeu_ps(out + j, _mm_max_ps(_mm_loadu_ps(out + j), sums));
+std::size_t places_generic(const float* values, std::size_t begin, std::size_t n, float level,
+                           std::uint32_t* places) {
+  std::size_t found = 0;
+  for (std::size_t i = begin; i < n; ++i) {
+    places[found] = static_cast<std::uint32_t>(i);
+    found += values[i] >= level ? 1 : 0;
   }
-  return j;
+  return found;
+}
+
+__attribute__((target("avx2"))) std::size_t places_avx2(const float* values, std::size_t n,
+                                                        float level, std::uint32_t* places) {
+  const __m256 least = _mm256_set1_ps(level);
+  std::size_t found = 0, i = 0;
+  for (; i + 32 <= n; i += 32) {
+    unsigned mask = 0;
+    for (unsigned part = 0; part < 4; ++part)
+      mask |= static_cast<unsigned>(_mm256_movemask_ps(
+                  _mm256_cmp_ps(_mm256_loadu_ps(values + i + 8 * part), least, _CMP_GE_OQ)))
+              << 8 * part;
+    for (; mask != 0; mask &= mask - 1)
+      places[found++] =
+          static_cast<std::uint32_t>(i) + static_cast<std::uint32_t>(__builtin_ctz(mask));
+  }
+  return found + places_generic(values, i, n, level, places + found);
+}
+
+__attribute__((target("avx512f"))) std::size_t places_avx512(const float* values, std::size_t n,
+                                                             float level, std::uint32_t* places) {
+  const __m512 least = _mm512_set1_ps(level);
+  const __m512i step = _mm512_set1_epi32(16);
+  __m512i place = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  std::size_t found = 0, i = 0;
+  for (; i + 16 <= n; i += 16, place = _mm512_add_epi32(place, step)) {
+    const __mmask16 mask = _mm512_cmp_ps_mask(_mm512_loadu_ps(values + i), least, _CMP_GE_OQ);
+    // Sixteen are written, and as many kept as there are: no more than i + 16 have been found.
+    _mm512_storeu_si512(places + found, _mm512_maskz_compress_epi32(mask, place));
+    found += static_cast<std::size_t>(__builtin_popcount(mask));
+  }
+  return found + places_generic(values, i, n, level, places + found);
 }
 
 using Dot = float (*)(const float*, const float*, std::size_t);
@@ -143,12 +156,15 @@ void set_simd_level(const std::string& name) { current().store(parse(name)); }
 
 float dot(const float* a, const float* b, std::size_t d) { return dot_function()(a, b, d); }
 
-void max_dots(const float* vector, const float* const* rows, std::size_t count, std::size_t d,
-              float* out) {
-  const Dot product = dot_function();
-  std::size_t j = 0;
-  if (simd_level() == SimdLevel::kAvx512) j = max_dots_avx512(vector, rows, count, d, out);
-  for (; j < count; ++j) out[j] = std::max(out[j], product(vector, rows[j], d));
+std::size_t places_from(const float* values, std::size_t n, float level, std::uint32_t* places) {
+  switch (simd_level()) {
+    case SimdLevel::kAvx512:
+      return places_avx512(values, n, level, places);
+    case SimdLevel::kAvx2:
+      return places_avx2(values, n, level, places);
+    default:
+      return places_generic(values, 0, n, level, places);
+  }
 }
 
 }  // namespace aigc

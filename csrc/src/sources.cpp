@@ -22,6 +22,28 @@ void offer(const Request& request, TopKBuffer& best, std::uint32_t row, float sc
   if (score >= best.threshold() && request.passes(row)) best.push(score, row);
 }
 
+// The best of the sums, of those that pass.
+void offer_sums(const Request& request, std::size_t limit, Scratch& scratch) {
+  if (request.hides_seen()) {
+    // Theirs are among the largest sums: gone first, they are not asked about one by one.
+    for (const std::uint32_t row : request.user.base_seen) scratch.items.drop(row);
+    for (const std::uint32_t row : request.user.new_seen)
+      if (row < request.n_items) scratch.items.drop(row);
+  }
+  // Some more than wanted, since a few may be hidden; when too many are, all are looked at.
+  float level = request.narrow() ? 0.0f : scratch.items.level(limit + limit / 8);
+  for (;;) {
+    scratch.best.reset(limit, level);
+    scratch.items.for_each_above(level, [&](std::uint32_t row, float sum) {
+      if (sum < std::numeric_limits<float>::infinity() && request.allows(row))
+        scratch.best.push(sum, row);
+      return scratch.best.threshold();
+    });
+    if (scratch.best.size() >= limit || level <= 0.0f) return;
+    level = 0.0f;
+  }
+}
+
 // The similarity at which an item would enter i's list of content neighbours.
 float entry_level(const State& state, const ItemItemModel& model, std::uint32_t i) {
   if (i >= state.base().n_items) {
@@ -55,6 +77,20 @@ void add_new_by_content(const Request& request, const ItemItemModel& model, Accu
   }
 }
 
+// The lists of a history lie far apart: their beginnings are called for before their turn.
+constexpr std::size_t kAhead = 2;
+
+void prefetch(const ItemItemModel& model, std::uint32_t row) {
+  if (row + std::size_t{1} >= model.offsets.size) return;
+  const std::int64_t begin = model.offsets[row];
+  const auto* items = reinterpret_cast<const char*>(model.items.data + begin);
+  const auto* weights = reinterpret_cast<const char*>(model.weights.data + begin);
+  for (std::size_t line = 0; line < 4; ++line) {
+    __builtin_prefetch(items + 64 * line);
+    __builtin_prefetch(weights + 64 * line);
+  }
+}
+
 void item_item(const Request& request, const Source& source, Scratch& scratch) {
   const State& state = request.state;
   const ItemItemModel* model = find_model(state, source.name);
@@ -71,7 +107,9 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
   }
   if (by_content) additions += kDeltaCandidates;
   scratch.items.reset(request.n_items, additions);
-  for (const WeightedItem& item : request.history) {
+  for (std::size_t h = 0; h < request.history.size(); ++h) {
+    const WeightedItem& item = request.history[h];
+    if (h + kAhead < request.history.size()) prefetch(*model, request.history[h + kAhead].row);
     if (item.row < n_base) {
       const std::size_t begin = static_cast<std::size_t>(model->offsets[item.row]);
       const std::size_t end = static_cast<std::size_t>(model->offsets[item.row + 1]);
@@ -83,13 +121,10 @@ void item_item(const Request& request, const Source& source, Scratch& scratch) {
     }
   }
   if (by_content) add_new_by_content(request, *model, scratch.items, additions);
-  scratch.items.for_each_above(0.0f, [&](std::uint32_t row, float sum) {
-    offer(request, scratch.best, row, sum);
-    return scratch.best.threshold();
-  });
+  offer_sums(request, source.limit, scratch);
 }
 
-void user_user(const Request& request, Scratch& scratch) {
+void user_user(const Request& request, const Source& source, Scratch& scratch) {
   if (!request.personal) return;
   const State& state = request.state;
   const Snapshot& base = state.base();
@@ -108,16 +143,12 @@ void user_user(const Request& request, Scratch& scratch) {
     additions += static_cast<std::size_t>(base.history_offsets[near.row + 1] - begin_of(near.row));
   scratch.items.reset(request.n_items, additions);
   for (const SimilarUser& near : scratch.neighbours) {
-    const std::int64_t end = base.history_offsets[near.row + 1];
-    for (std::int64_t e = begin_of(near.row); e < end; ++e) {
-      const std::size_t at = static_cast<std::size_t>(e);
-      scratch.items.add(base.history_items[at], near.similarity * base.history_weights[at]);
-    }
+    const std::size_t begin = static_cast<std::size_t>(begin_of(near.row));
+    const std::size_t end = static_cast<std::size_t>(base.history_offsets[near.row + 1]);
+    scratch.items.add_list(base.history_items.data + begin, base.history_weights.data + begin,
+                           end - begin, near.similarity);
   }
-  scratch.items.for_each_above(0.0f, [&](std::uint32_t row, float sum) {
-    offer(request, scratch.best, row, sum);
-    return scratch.best.threshold();
-  });
+  offer_sums(request, source.limit, scratch);
 }
 
 void popular(const Request& request, const Source& source, TopKBuffer& best) {
@@ -261,25 +292,26 @@ void similar_users(const State& state, const std::vector<WeightedItem>& history,
     for (std::int64_t e = base.item_user_offsets[item]; e < end; ++e)
       scratch.users.add(base.item_users[static_cast<std::size_t>(e)], idf * idf);
   }
-  TopK best(count);
+  scratch.best.reset(count);
   const float norm = static_cast<float>(std::sqrt(squares));
   scratch.users.for_each_above(0.0f, [&](std::uint32_t user, float overlap) {
-    if (user != self && base.user_norms[user] > 0.0f)
-      best.push(overlap / (norm * base.user_norms[user]), user);
+    if (user == self || !(base.user_norms[user] > 0.0f)) return 0.0f;
+    const float cosine = overlap / (norm * base.user_norms[user]);
+    if (cosine >= scratch.best.threshold()) scratch.best.push(cosine, user);
     return 0.0f;
   });
-  for (const Scored& user : best.sorted())
+  for (const Scored& user : scratch.best.sorted())
     scratch.neighbours.push_back({user.row, std::min(user.score, 1.0f)});
 }
 
-std::vector<Scored> candidates(const Request& request, const Source& source, Scratch& scratch) {
+std::vector<Scored>& candidates(const Request& request, const Source& source, Scratch& scratch) {
   scratch.best.reset(source.limit);
   switch (source.kind) {
     case SourceKind::kItemItem:
       item_item(request, source, scratch);
       break;
     case SourceKind::kUserUser:
-      user_user(request, scratch);
+      user_user(request, source, scratch);
       break;
     case SourceKind::kPopular:
       popular(request, source, scratch.best);
@@ -294,7 +326,9 @@ std::vector<Scored> candidates(const Request& request, const Source& source, Scr
       by_vector(request, scratch.best);
       break;
   }
-  return scratch.best.sorted();
+  // Their order costs more than it is worth where only the scores count.
+  return request.plan.calibration == Calibration::kRank ? scratch.best.sorted()
+                                                        : scratch.best.kept();
 }
 
 }  // namespace aigc

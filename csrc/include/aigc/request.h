@@ -19,8 +19,17 @@ class Request {
  public:
   Request(const State& state, const Plan& plan, const Query& query);
 
-  // May this item be in the answer?
-  bool passes(std::uint32_t row) const;
+  // May this item be in the answer? What the user has seen apart, everything is asked by allows.
+  bool passes(std::uint32_t row) const {
+    return allows(row) && !(hides_seen() && user.has_seen(row));
+  }
+  bool allows(std::uint32_t row) const;
+  bool hides_seen() const { return query.exclude_seen && personal; }
+
+  // Do filters leave out most of the catalogue, as far as one can tell?
+  bool narrow() const {
+    return !query.allow.empty() || !query.kinds.empty() || !query.categories.empty();
+  }
 
   const State& state;
   const Plan& plan;

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "aigc/fusion.h"
 #include "aigc/plan.h"
+#include "aigc/ranking.h"
 #include "aigc/state.h"
 
 namespace aigc {
@@ -13,10 +13,10 @@ class Selection {
  public:
   Selection(const State& state, const Plan& plan, std::size_t n);
 
-  // Take from `ordered`, best first, until there are n: an item belongs to the source with its
+  // Take from `ranking` until there are n: an item belongs to the source with its
   // largest part; max_share caps a source, min_share keeps places for it as long as it has
   // candidates.
-  void fill(const std::vector<const Fused*>& ordered);
+  void fill(Ranking& ranking);
 
   // Drop generated items from the end until their share of what is left keeps the cap.
   void trim_generated();

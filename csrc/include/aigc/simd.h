@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,11 @@ std::string simd_level_name();
 // Throws std::invalid_argument for a level that is unknown or that this processor lacks.
 void set_simd_level(const std::string& name);
 
+// The places of the values that are not below `level`, rising, into `places`, which has room for n;
+// gives how many there are.
+std::size_t places_from(const float* values, std::size_t n, float level, std::uint32_t* places);
+
 // Inner product of two float32 vectors of length d.
 float dot(const float* a, const float* b, std::size_t d);
-
-// out[j] = largest of out[j] and inner product of `vector` with rows[j], for `count` rows of length
-// d.
-void max_dots(const float* vector, const float* const* rows, std::size_t count, std::size_t d,
-              float* out);
 
 }  // namespace aigc

@@ -23,8 +23,9 @@ struct Scratch {
   bool neighbours_made = false;
 };
 
-// The best `source.limit` items that pass the request's filters, best first, ties by the lower row.
-std::vector<Scored> candidates(const Request& request, const Source& source, Scratch& scratch);
+// The best `source.limit` items that pass the request's filters, ties by the lower row; best first
+// when they are calibrated by rank, else in no order. They stand in `scratch` until the next call.
+std::vector<Scored>& candidates(const Request& request, const Source& source, Scratch& scratch);
 
 // Users of the snapshot by idf-weighted cosine over distinct liked items: Σ idf² over the items in
 // common / (‖u‖ ‖v‖). Best first; the user is left out.

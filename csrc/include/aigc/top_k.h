@@ -69,25 +69,34 @@ class TopKBuffer {
  public:
   explicit TopKBuffer(std::size_t k = 0) : k_(k) {}
 
-  void reset(std::size_t k) {
+  // What is below `floor` need not be pushed: it is known that it cannot enter.
+  void reset(std::size_t k, float floor = 0.0f) {
     k_ = k;
-    floor_ = 0.0f;
+    floor_ = floor;
     entries_.clear();
   }
+
+  std::size_t size() const { return entries_.size(); }
 
   // A score below this cannot enter, nor one equal to it of a row higher than all before.
   float threshold() const { return floor_; }
 
-  // Give the threshold from then on: 0 until k are known.
+  // Give the threshold from then on: the floor until k are known.
   float push(float score, std::uint32_t row) {
     entries_.push_back({score, row});
     if (entries_.size() >= 3 * k_) keep_best();
     return floor_;
   }
 
+  // In no order. The buffer is spent afterwards.
+  std::vector<Scored>& kept() {
+    if (entries_.size() > k_) keep_best();
+    return entries_;
+  }
+
   // Best first. The buffer is spent afterwards.
   std::vector<Scored>& sorted() {
-    if (entries_.size() > k_) keep_best();
+    kept();
     std::sort(entries_.begin(), entries_.end(), better);
     return entries_;
   }
@@ -96,7 +105,7 @@ class TopKBuffer {
   void keep_best() {
     const auto last = entries_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
     std::nth_element(entries_.begin(), last, entries_.end(), better);
-    floor_ = std::max(0.0f, last->score);
+    floor_ = std::max(floor_, last->score);
     entries_.resize(k_);
   }
 
