@@ -20,7 +20,7 @@ class LazyGreedy {
   static constexpr double kOut = -std::numeric_limits<double>::infinity();
 
   // `gains`: of each candidate before anything is chosen; kOut is never chosen.
-  explicit LazyGreedy(std::vector<double> gains);
+  explicit LazyGreedy(const std::vector<double>& gains);
 
   // The gain of i now that `chosen()` is chosen, or kOut. It was last asked when the first `known`
   // of them were.
@@ -31,9 +31,20 @@ class LazyGreedy {
   void renew();
 
  private:
-  void renew(std::size_t i);
+  struct Bound {
+    double gain;
+    std::uint32_t i;
 
-  std::vector<double> bounds_;
+    bool before(const Bound& other) const {
+      return gain > other.gain || (gain == other.gain && i < other.i);
+    }
+  };
+
+  void renew(Bound& bound);
+  void heap();
+  void sink();
+
+  std::vector<Bound> bounds_;  // a heap, the one that leads on top
   std::vector<std::uint32_t> known_;
   std::vector<std::uint32_t> chosen_;
 };
