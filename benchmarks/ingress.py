@@ -2,6 +2,8 @@
 
 The server has one core, the load generator the other. All servers run in the same minutes, one after the other, and
 what is printed are medians of three rounds; peers answer a constant of the same size. ``--data DIR`` is MovieLens.
+Beside p99 stands how late calls were sent, which is in it and is the generator's doing and not the server's, and how
+long the cores stand still for anybody: the kernel's and the host's doing.
 Overload is measured on a server that keeps no answers: three times what it can rank, for a minute.
 """
 
@@ -82,6 +84,14 @@ class Generator:
         source = HERE / "ingress_load.cpp"
         subprocess.run(["g++", "-std=c++17", "-O2", str(source), "-o", self.program, *LIBRARIES], check=True)
 
+    def pauses(self, seconds: float = 3) -> list[dict[str, Any]]:
+        """What a thread that only looks at the clock misses, on core 0 and core 1: a line of JSON each."""
+        programs = [
+            subprocess.Popen(["taskset", "-c", f"{core}", self.program, "pauses", str(seconds)], stdout=subprocess.PIPE)
+            for core in (0, 1)
+        ]
+        return [dict(json.loads(program.communicate()[0])) for program in programs]
+
     def run(
         self, mode: str, port: int, method: str, requests: Path, level: float, seconds: float = 0
     ) -> dict[str, Any]:
@@ -144,6 +154,7 @@ def main() -> None:
         port = free_port()
         recommend = f"{SERVICE}/Recommend"
         constant = [sys.executable, str(HERE / "constant_server.py")]
+        callback = "grpc++ callback, constant"
         rounds = range(options.rounds)
         parts = options.parts.split(",")
         serve = {"AIGC_LOG__LEVEL": options.log_level}
@@ -170,7 +181,7 @@ def main() -> None:
                         [*constant, "sync", f"{port}", f"{size}"],
                         {},
                     ),
-                    ("grpc++ callback, constant", [generator.program, "serve", f"{port}", f"{size}"], {}),
+                    (callback, [generator.program, "serve", f"{port}", f"{size}"], {}),
                 ):
                     with running(command, port, **environment):
                         # Each user has asked once: what is measured goes on for longer than a start.
@@ -187,7 +198,7 @@ def main() -> None:
             saturation = statistics.median(rates["ingress"])
             python = max(statistics.median(rates[k]) for k in rates if k.startswith("grpcio"))
             print(f"Recommend: {saturation / python:.2f} x the better Python constant (goal 5), ", end="")
-            print(f"{saturation / statistics.median(rates['grpc++ callback, constant']):.2f} x grpc++ (goal 0.5)")
+            print(f"{saturation / statistics.median(rates[callback]):.2f} x grpc++ (goal 0.5)")
         with running(server(port), port, **front) as pid:
             generator.run("closed", port, recommend, one, OUTSTANDING, 1)
             if not saturation:
@@ -196,11 +207,19 @@ def main() -> None:
                 got = [generator.run("closed", port, f"{SERVICE}/BatchRecommend", many, 4) for _ in rounds]
                 users_s = statistics.median(r["rate"] for r in got) * 128
                 print(f"BatchRecommend of 128: {users_s:,.0f} users/s (goal 50,000)")
-            if "latency" in parts:
-                got = [generator.run("open", port, recommend, one, saturation / 2) for _ in rounds]
-                p50, p99 = (statistics.median(r[k] for r in got) for k in ("p50_ms", "p99_ms"))
-                print(f"open loop at {saturation / 2:,.0f}/s: p50 {p50:.3f} ms (goal 0.5), p99 {p99:.3f} ms (goal 2)")
-            if "events" in parts:
+        if "latency" in parts:
+            latency: dict[str, list[dict[str, Any]]] = {"ingress": [], callback: []}
+            for _ in rounds:
+                for label, command, environment in (
+                    ("ingress", server(port), front),
+                    (callback, [generator.program, "serve", f"{port}", f"{size}"], {}),
+                ):
+                    with running(command, port, **environment):
+                        generator.run("closed", port, recommend, one, OUTSTANDING, 1)
+                        latency[label].append(generator.run("open", port, recommend, one, saturation / 2))
+            print_latency(saturation / 2, latency["ingress"], latency[callback], generator.pauses())
+        if "events" in parts:
+            with running(server(port), port, **front):
                 calls = []
                 for i in range(100_000):
                     event = event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=users[i % 5000], item_id="1", type="view")
@@ -225,6 +244,23 @@ def main() -> None:
                 print(f"refused p99 {got['refused_p99_ms']:.2f} ms (goal 5)")
                 print(f"the second afterwards: {after}; memory {memory:.0f} -> {rss(pid):.0f} MB")
     print(f"wall {time.perf_counter() - started:.0f} s")
+
+
+def print_latency(
+    rate: float, ours: list[dict[str, Any]], constant: list[dict[str, Any]], pauses: list[dict[str, Any]]
+) -> None:
+    def median(runs: list[dict[str, Any]], key: str) -> float:
+        return float(statistics.median(run[key] for run in runs))
+
+    p50, p99, late = (median(ours, key) for key in ("p50_ms", "p99_ms", "late_p99_ms"))
+    of_constant = [median(constant, key) for key in ("p50_ms", "p99_ms", "late_p99_ms")]
+    print(f"open loop at {rate:,.0f}/s: p50 {p50:.3f} ms (goal 0.5), p99 {p99:.3f} ms (goal 2); ", end="")
+    print(f"constant grpc++ server p50 {of_constant[0]:.3f}, p99 {of_constant[1]:.3f} ms: ", end="")
+    print(f"{p50 / of_constant[0]:.2f} and {p99 / of_constant[1]:.2f} times")
+    print(f"  sent late, p99: {late:.3f} ms, and {of_constant[2]:.3f} ms for the constant server")
+    for label, runs in (("ingress", ours), ("constant", constant)):
+        print(f"  {label}, p99 of each round and late: {[(run['p99_ms'], run['late_p99_ms']) for run in runs]}")
+    print(f"  cores 0 and 1 alone: {pauses}")
 
 
 def rss(pid: int) -> float:

@@ -1,14 +1,19 @@
 // A light load generator for gRPC, and a constant server in grpc++ to compare with
 // (benchmarks/ingress.py builds it).
 //
-//   ingress_load serve PORT BYTES                                  answers every hot call with so
-//   many bytes ingress_load closed ADDRESS METHOD FILE SECONDS OUTSTANDING    as fast as it goes
-//   ingress_load open ADDRESS METHOD FILE SECONDS RATE             calls a second, whatever becomes
-//   of the earlier ones
+//   ingress_load serve PORT BYTES
+//     answers every hot call with so many bytes
+//   ingress_load closed ADDRESS METHOD FILE SECONDS OUTSTANDING
+//     as fast as it goes
+//   ingress_load open ADDRESS METHOD FILE SECONDS RATE
+//     calls a second, whatever becomes of the earlier ones
+//   ingress_load pauses SECONDS
+//     how long the core that it runs on stands still
 //
 // FILE holds requests, each behind its length (uint32, little-endian), sent in turn. The result is
 // one line of JSON; in the open loop a call's time counts from when it was due, so that waiting to
-// be sent is not left out.
+// be sent is not left out. How late it was sent, which is the generator's doing, stands beside it.
+#include <absl/synchronization/mutex.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -64,6 +69,36 @@ int serve(const char* port, const char* bytes) {
   return 0;
 }
 
+// A thread that only looks at the clock: what it misses, no server on this core can give. A call
+// that comes at any moment and costs nothing would be answered at the end of the pause it fell in.
+int pauses(double seconds) {
+  constexpr double kShortest = 0.05;  // ms
+  std::vector<double> found;
+  found.reserve(1 << 20);
+  const auto start = Clock::now();
+  double last = 0.0, total = 0.0, longest = 0.0;
+  while (last < seconds * 1000) {
+    const double now = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    if (now - last >= kShortest && found.size() < found.capacity()) found.push_back(now - last);
+    last = now;
+  }
+  for (const double pause : found) {
+    total += pause;
+    longest = std::max(longest, pause);
+  }
+  // The wait that one call in a hundred exceeds: the time left in pauses, above it, is 1 %.
+  double low = 0.0, high = longest;
+  for (int i = 0; i < 50; ++i) {
+    const double middle = (low + high) / 2;
+    double above = 0.0;
+    for (const double pause : found) above += std::max(0.0, pause - middle);
+    (above > seconds * 10 ? low : high) = middle;
+  }
+  std::printf("{\"pauses\": %zu, \"ms_a_second\": %.3f, \"longest_ms\": %.2f, \"p99_ms\": %.3f}\n",
+              found.size(), total / seconds, longest, high);
+  return 0;
+}
+
 struct Call {
   grpc::ClientContext context;
   grpc::ByteBuffer response;
@@ -86,6 +121,13 @@ std::vector<grpc::ByteBuffer> read_requests(const char* path) {
   return requests;
 }
 
+// Empty, with pages behind so many numbers.
+std::vector<double> room(std::size_t numbers) {
+  std::vector<double> made(numbers);
+  made.clear();
+  return made;
+}
+
 double quantile(std::vector<double>& sorted, double q) {
   if (sorted.empty()) return 0.0;
   return sorted[std::min(sorted.size() - 1,
@@ -101,6 +143,7 @@ int load(bool open, char** argv) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxReceiveMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // what fails is to be seen, and costs less
     auto channel =
         grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
     if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(20)))
@@ -109,8 +152,13 @@ int load(bool open, char** argv) {
   }
   grpc::CompletionQueue queue;
   std::size_t sent = 0, outstanding = 0, bytes = 0, most = 0;
-  std::vector<double> times, refusals;
-  std::vector<std::vector<double>> by_second(static_cast<std::size_t>(seconds) + 1);
+  // In memory that is there already: what grows while it measures is late in sending.
+  const double rate = open ? level : 100'000.0;
+  const auto expected = static_cast<std::size_t>(rate * (seconds + 1.0));
+  auto times = room(expected), refusals = room(expected), late = room(open ? expected : 0);
+  std::vector<std::vector<double>> by_second;
+  for (int i = 0; i <= static_cast<int>(seconds); ++i)
+    by_second.push_back(room(static_cast<std::size_t>(rate * 1.1)));
   std::map<int, std::size_t> codes;
   const auto send = [&](Clock::time_point due) {
     auto* call = new Call;
@@ -134,7 +182,8 @@ int load(bool open, char** argv) {
       const double took = std::chrono::duration<double, std::milli>(now - call->due).count();
       (call->status.ok() ? times : refusals).push_back(took);
       // In the second it was due in, so that who waits long is not counted later.
-      const auto second = std::chrono::duration_cast<std::chrono::seconds>(call->due - warm).count();
+      const auto second =
+          std::chrono::duration_cast<std::chrono::seconds>(call->due - warm).count();
       if (call->status.ok() && call->due >= warm)
         by_second[static_cast<std::size_t>(second)].push_back(took);
       bytes += call->response.Length();
@@ -156,6 +205,8 @@ int load(bool open, char** argv) {
           start + std::chrono::duration_cast<Clock::duration>(gap * static_cast<double>(i));
       const auto now = Clock::now();
       if (now >= due && due < end) {
+        if (due >= warm)
+          late.push_back(std::chrono::duration<double, std::milli>(now - due).count());
         send(due);
         ++i;
       }
@@ -168,14 +219,15 @@ int load(bool open, char** argv) {
   }
   std::sort(times.begin(), times.end());
   std::sort(refusals.begin(), refusals.end());
+  std::sort(late.begin(), late.end());
   std::printf(
       "{\"rate\": %.1f, \"p50_ms\": %.4f, \"p99_ms\": %.4f, \"p999_ms\": %.4f, \"bytes\": %.1f, "
       "\"most\": %zu, "
-      "\"refused_p99_ms\": %.4f, \"codes\": {",
+      "\"refused_p99_ms\": %.4f, \"late_p99_ms\": %.4f, \"codes\": {",
       static_cast<double>(times.size()) / seconds, quantile(times, 0.5), quantile(times, 0.99),
       quantile(times, 0.999),
       static_cast<double>(bytes) / static_cast<double>(std::max<std::size_t>(1, times.size())),
-      most, quantile(refusals, 0.99));
+      most, quantile(refusals, 0.99), quantile(late, 0.99));
   bool first = true;
   for (const auto& [code, count] : codes) {
     std::printf("%s\"%d\": %zu", first ? "" : ", ", code, count);
@@ -194,7 +246,10 @@ int load(bool open, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // As in the ingress: locks are not looked at for cycles, which Debian's Abseil does.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   if (argc == 4 && std::strcmp(argv[1], "serve") == 0) return serve(argv[2], argv[3]);
+  if (argc == 3 && std::strcmp(argv[1], "pauses") == 0) return pauses(std::atof(argv[2]));
   if (argc == 7 && (std::strcmp(argv[1], "closed") == 0 || std::strcmp(argv[1], "open") == 0))
     return load(argv[1][0] == 'o', argv + 2);
   std::fprintf(stderr, "see the head of ingress_load.cpp\n");

@@ -43,8 +43,9 @@ class HotCall final : public grpc::ServerUnaryReactor {
   void forward();
 
   void OnCancel() override;
-  void OnDone() override { delete this; }
-  // Both reactions take no time, so that gRPC need not wake a thread of its pool for them.
+  void OnDone() override;
+  // Both reactions take no time of those at work, so that gRPC need not wake a thread of its pool
+  // for them.
   bool InternalInlineable() override { return true; }
 
  private:

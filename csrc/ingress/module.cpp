@@ -27,6 +27,7 @@ std::unique_ptr<Server> make(const py::dict& from) {
   options.max_message_bytes = from["max_message_bytes"].cast<int>();
   options.connection = from["connection"].cast<std::map<std::string, int>>();
   options.threads = count("threads");
+  options.pollers = count("pollers");
   options.limits = {count("limit_n"), count("limit_batch"), count("limit_ids"),
                     count("limit_id_bytes")};
   options.native = batching(from["native"]);

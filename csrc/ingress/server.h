@@ -15,6 +15,7 @@
 #include "answers.h"
 #include "kept_answers.h"
 #include "notes.h"
+#include "pollers.h"
 #include "proxy.h"
 #include "recording.h"
 #include "searching.h"
@@ -36,6 +37,7 @@ struct Options {
   int max_message_bytes = 32'000'000;
   std::map<std::string, int> connection;  // gRPC's channel arguments for the public port
   std::size_t threads = 1;
+  std::size_t pollers = 2;  // of gRPC's threads, that wait for the network
   Limits limits;
   Batching native, searches, events;
   Delay delay;  // of native calls
@@ -92,6 +94,7 @@ class Server {
 
   const Options options_;
   Notes notes_;
+  Pollers pollers_;
   KeptAnswers kept_recommend_, kept_similar_;
   Waiting<HotCall> native_;
   Searching searching_;

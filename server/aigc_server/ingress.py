@@ -326,6 +326,8 @@ def _options(settings: Settings, behind: str) -> dict[str, Any]:
         "max_message_bytes": server.max_message_bytes,
         "connection": connection_options(server),
         "threads": server.ingress.threads or len(os.sched_getaffinity(0)),
+        # As gRPC has it, but of the cores that may be used, and without its least of two.
+        "pollers": max(1, len(os.sched_getaffinity(0)) // 2),
         "limit_n": limits.n,
         "limit_batch": limits.batch,
         "limit_ids": limits.ids,
