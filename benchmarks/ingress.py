@@ -137,7 +137,7 @@ def main() -> None:
             subprocess.run([*aigc, "import", "movielens", str(options.data), "--home", str(home)], check=True)
             subprocess.run([*aigc, "train", "--home", str(home)], check=True)
         rng = np.random.default_rng(0)
-        users = [names[u] for u in rng.integers(0, len(names), 5000)]
+        users = [names[u] for u in rng.integers(0, len(names), max(5000, 2 * options.users))]
         one = write_requests(
             folder / "one", [pb.RecommendRequest(user_id=u, n=20, strategy=options.strategy) for u in users]
         )
@@ -222,7 +222,7 @@ def main() -> None:
             with running(server(port), port, **front):
                 calls = []
                 for i in range(100_000):
-                    event = event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=users[i % 5000], item_id="1", type="view")
+                    event = event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=users[i % len(users)], item_id="1", type="view")
                     calls.append(recording.RecordEventsRequest(events=[event]))
                 recorded = write_requests(folder / "events", calls)
                 got = generator.run("closed", port, "/aigc.v1.EventService/RecordEvents", recorded, 64)

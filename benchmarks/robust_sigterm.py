@@ -11,11 +11,20 @@ server that ends logs every call that it begins, so that the two accounts can be
 ``--retrying``: the callers have both addresses in one channel and the service config that ships beside the protos; then
 what the application sees is counted, and every call must be OK. Every event acknowledged must be in a store.
 
+``--texts``: callers of streams of generated text, too (``robust_texts.py``), known beforehand to the last token. One of
+which anything came, or which is in the log, either ends whole with OK within the grace period or, where it takes longer
+than that, with UNAVAILABLE and the reason SERVER_ENDING. ``--overlong`` callers ask for texts that do take longer than
+a short ``--drain-ms``. ``--group``: the signal goes to all processes of the server, as a terminal or a service manager
+sends it.
+
+No call is refused for the time that it would wait (``TARGET_MS=0``): what is asked is who ends, not who waits.
+
 Prediction, written before the run: some tens of calls in 20 ends are refused with CANCELLED or UNAVAILABLE, not one of
 them is in the server's log; with the service config the application sees no failure; Check and Watch see NOT_SERVING
-about 500 ms before the port closes; the end within a second after it.
+about 500 ms before the port closes; the end within a second after it. Of the texts, written before theirs: those that
+fit end whole; those that do not are cut off by gRPC itself, UNAVAILABLE but without a reason.
 
-python benchmarks/robust_sigterm.py [--home DIR] [--rounds 20] [--front ingress] [--retrying]
+python benchmarks/robust_sigterm.py [--home DIR] [--rounds 20] [--front ingress] [--retrying] [--texts 6]
 """
 
 from __future__ import annotations
@@ -38,16 +47,17 @@ from collections import Counter
 from pathlib import Path
 
 import grpc
+import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from robust_server import Served, trained_home
+from robust_texts import ENDING, TextCallers, add_writer, known_texts
 
 from aigc.v1 import admin_service_pb2 as admin
 from aigc.v1 import admin_service_pb2_grpc, event_pb2, event_service_pb2_grpc, recommendation_service_pb2_grpc
 from aigc.v1 import event_service_pb2 as events
 from aigc.v1 import recommendation_service_pb2 as pb
 
-CALLERS = 24
-GRACE_S = 10.0
+NOTICE_S = 0.5
 CONFIG = Path(__file__).resolve().parents[1] / "proto" / "aigc" / "v1" / "aigc_v1_service_config.json"
 REFUSED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -105,7 +115,7 @@ class Watcher:
 class Callers:
     """Threads with calls in flight at ``server``; what it did not accept goes to ``other``."""
 
-    def __init__(self, server: Served, other: Served, seed: int, *, retrying: bool) -> None:
+    def __init__(self, server: Served, other: Served, callers: int, seed: int, *, retrying: bool) -> None:
         self.ended = threading.Event()
         self.outcomes: Counter[str] = Counter()
         self.not_ok: dict[str, str] = {}
@@ -116,7 +126,7 @@ class Callers:
         self._lock = threading.Lock()
         kinds = ("Recommend", "BatchRecommend", "RecordEvents", "StreamEvents", "passed on", "SimilarItems")
         self._threads = [
-            threading.Thread(target=self._run, args=(kinds[i % len(kinds)], i, seed)) for i in range(CALLERS)
+            threading.Thread(target=self._run, args=(kinds[i % len(kinds)], i, seed)) for i in range(callers)
         ]
         for thread in self._threads:
             thread.start()
@@ -192,45 +202,68 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--front", choices=("ingress", "control"), default="ingress")
     parser.add_argument("--retrying", action="store_true", help="Callers with the service config beside the protos")
+    parser.add_argument("--callers", type=int, default=24, help="Of all but texts")
+    parser.add_argument("--texts", type=int, default=0, help="Callers of streams of text")
+    parser.add_argument("--overlong", type=int, default=0, help="More of them, whose texts take longer than the drain")
+    parser.add_argument("--drain-ms", type=int, default=10_000)
+    parser.add_argument("--group", action="store_true", help="The signal goes to all processes of the server")
     parser.add_argument("--sanitized", type=Path)
     options = parser.parse_args()
     started = time.perf_counter()
     totals: Counter[str] = Counter()
+    texts: Counter[str] = Counter()
     check_lead, watch_lead, drains, ends = [], [], [], []
-    lost = failed = refused = 0
+    lost = failed = refused = open_texts = 0
+    # As docs/lifecycle.md tells Kubernetes.
+    grace_s = NOTICE_S + options.drain_ms / 1000 + 10
+    cut_s = NOTICE_S + options.drain_ms / 1000
     with tempfile.TemporaryDirectory(prefix="aigc-sigterm-") as name:
         home = trained_home(Path(name), options.home)
+        if options.texts or options.overlong:
+            add_writer(home)
         shutil.copytree(home, Path(name) / "other")
-        with Served(Path(name) / "other", options.front) as other:
+        waits = {"AIGC_SERVER__INGRESS__TARGET_MS": "0"}
+        with Served(Path(name) / "other", options.front, **waits) as other:
+            known = known_texts(other.address) if options.texts else {}
             for number in range(options.rounds):
                 log = Path(name) / f"{number}.log"
-                server = Served(home, options.front, sanitized=options.sanitized, log=log, AIGC_LOG__LEVEL="info")
+                environment = {"AIGC_LOG__LEVEL": "info", "AIGC_SERVER__DRAIN_MS": str(options.drain_ms), **waits}
+                server = Served(home, options.front, sanitized=options.sanitized, log=log, **environment)
+                readers = TextCallers(server.address, known, options.texts, options.overlong, number, grace_s=cut_s)
+                readers.wait_for_the_first()
                 watcher = Watcher(server)
-                callers = Callers(server, other, number, retrying=options.retrying)
+                callers = Callers(server, other, options.callers, number, retrying=options.retrying)
                 time.sleep(0.7 + 0.3 * random.Random(number).random())
                 told = time.monotonic()
-                server.process.send_signal(signal.SIGTERM)
+                readers.tell()
+                tell(server, group=options.group)
                 status = server.process.wait(60)
                 over = time.monotonic()
                 time.sleep(0.2)
                 callers.join()
                 watcher.join()
+                readers.join()
                 begun = begun_calls(log)
                 broken = {n: w for n, w in callers.not_ok.items() if options.retrying or n in begun}
+                broken |= readers.wrong
+                broken |= {n: w for n, w in readers.silent.items() if n in begun and w != ENDING}
                 failed += len(broken)
-                refused += len(callers.not_ok) - len(broken)
+                refused += len(callers.not_ok.keys() - broken.keys()) + len(readers.silent.keys() - begun)
                 others = sum(c for what, c in callers.outcomes.items() if what != "OK") - len(callers.not_ok)
                 failed += others
                 if broken or others:
-                    print(f"  round {number}: failed {broken}, at the other server {others}: {dict(callers.outcomes)}")
+                    some = dict(list(broken.items())[:5])
+                    print(f"  round {number}: failed {len(broken)}, such as {some}, at the other server {others}")
                 totals.update(callers.outcomes)
+                texts.update(readers.outcomes)
+                open_texts += readers.open_at
                 stored = stored_of(home, Path(name) / "other")
                 lost += len(callers.acknowledged - stored)
                 check_lead.append(watcher.closed - watcher.checked if watcher.checked else -1.0)
                 watch_lead.append(watcher.closed - watcher.watched if watcher.watched else -1.0)
                 drains.append(over - watcher.closed)
                 ends.append(over - told)
-                if status != 0 or watcher.watch_ended != "OK":
+                if status != 0 or watcher.watch_ended != "OK" or "terminate called" in server.said():
                     print(
                         f"  round {number}: exit status {status}, Watch ended {watcher.watch_ended}; "
                         f"{server.said()[-500:]}"
@@ -242,6 +275,10 @@ def main() -> int:
     for what, count in totals.most_common():
         if what != "OK":
             print(f"  {count} × {what}")
+    if texts:
+        print(f"streams of text: {open_texts} were being read when the signal came; of all")
+        for what, count in texts.most_common():
+            print(f"  {count} × {what}")
     print(f"failed although begun: {failed} (goal 0); acknowledged and lost: {lost} (goal 0)")
     for label, values in (("Check", check_lead), ("Watch", watch_lead)):
         print(
@@ -252,10 +289,18 @@ def main() -> int:
         f"from the port's close to the end: median {statistics.median(drains):.2f} s, most {max(drains):.2f}; ", end=""
     )
     print(
-        f"from SIGTERM to the end: most {max(ends):.2f} s (grace {GRACE_S:g}); "
+        f"from SIGTERM to the end: most {max(ends):.2f} s (grace {grace_s:g}); "
         f"wall {time.perf_counter() - started:.0f} s"
     )
-    return int(bool(failed or lost or min(check_lead) <= 0 or min(watch_lead) <= 0 or max(ends) > GRACE_S))
+    return int(bool(failed or lost or min(check_lead) <= 0 or min(watch_lead) <= 0 or max(ends) > grace_s))
+
+
+def tell(server: Served, *, group: bool) -> None:
+    """SIGTERM to the server, with ``group`` to what it started, too."""
+    children = psutil.Process(server.process.pid).children(recursive=True) if group else []
+    for child in children:
+        child.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGTERM)
 
 
 def begun_calls(log: Path) -> set[str]:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from aigc.errors import UnavailableError
 from aigc.generate.base import Generator
 from aigc.generate.repository import ModelInfo, ModelRepository
 
@@ -41,6 +42,7 @@ class ModelPool:
         self._unwrap = unwrap
         self._lock = threading.Lock()
         self._held: OrderedDict[str, Future[LoadedModel]] = OrderedDict()
+        self._closed = False
 
     def get(self, reference: str) -> LoadedModel:
         """The model that a reference means now, in memory.
@@ -49,10 +51,13 @@ class ModelPool:
             InvalidInputError: The reference is malformed.
             NotFoundError: No such model.
             CorruptDataError: Its files are damaged.
+            UnavailableError: The pool is closed.
         """
         info = self.repository.get(reference)
         evicted: list[Future[LoadedModel]] = []
         with self._lock:
+            if self._closed:
+                raise UnavailableError("the server is ending; ask another", reason="SERVER_ENDING")
             waiting = self._held.get(info.id)
             mine = waiting is None
             if waiting is None:
@@ -101,11 +106,12 @@ class ModelPool:
             return [held.result() for held in self._held.values() if held.done() and held.exception() is None]
 
     def close(self) -> None:
-        """Let everything go."""
+        """Let everything go, and each model that is being loaded as soon as it is; no other is loaded."""
         with self._lock:
+            self._closed = True
             held, self._held = list(self._held.values()), OrderedDict()
         for each in held:
-            self._let_go(each)
+            each.add_done_callback(self._let_go)
 
     def _let_go(self, held: Future[LoadedModel]) -> None:
         if held.done() and held.exception() is None:

@@ -83,7 +83,11 @@ def prepare(work: Path, ratings_folder: Path) -> dict[str, Peer]:
     native = {**ours, "collaborative": aigc_wire(load, work, "collaborative")}
     serve = [*here, "serve", "--home", str(home), "--listen", "127.0.0.1:{port}"]
     version = f"aigc {_commit()}"
-    found["ingress"] = Peer("aigc, ingress", serve, native, version, {"AIGC_SERVER__INGRESS__MODE": "on"})
+    front = {"AIGC_SERVER__INGRESS__MODE": "on"}
+    found["ingress"] = Peer("aigc, ingress, answers kept", serve, native, version, front)
+    # None is refused for the time it would wait: 64 calls outstanding wait longer than the 5 ms of the default.
+    ranked = front | {"AIGC_SERVER__INGRESS__KEEP_MB": "0", "AIGC_SERVER__INGRESS__TARGET_MS": "0"}
+    found["ingress-ranked"] = Peer("aigc, ingress, every call ranked", serve, native, version, ranked)
     found["control"] = Peer("aigc, control server alone", serve, ours, version, {"AIGC_SERVER__INGRESS__MODE": "off"})
 
     own = own_proto_wire(load, work, _stubs(Path(sys.executable), work / "stubs"))

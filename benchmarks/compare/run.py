@@ -1,4 +1,4 @@
-"""Twenty items for a user from ten servers, one after the other: rate, latency, memory and what the answers are worth.
+"""Twenty items for a user, asked of one server after the other: rate, latency, memory and what the answers are worth.
 
 Each server has core 0 with all its processes, the load generator core 1. ``make compare`` fetches the peers first.
 """
@@ -88,7 +88,8 @@ def main() -> None:
                     if number == 0:
                         recall[key] = check(peer, question, wire, port, split)
                     else:
-                        wire.ask(port, split.questions[:50])
+                        # Each user once, as in the first round, so that who keeps answers has them.
+                        wire.ask(port, list(split.seen))
                     for _ in range(options.rounds if peer.once else 1):
                         full = wire.closed(port, split.questions, options.seconds, OUTSTANDING)
                         rate = options.rate or full.rate / 2

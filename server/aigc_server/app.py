@@ -70,6 +70,9 @@ GENERATED = (
 )
 """What the generator process answers."""
 
+_HEARING_S = 2.0
+"""After the grace period, for callers whose calls took longer: what was sent before comes before they are told so."""
+
 
 def open_platform(
     settings: Settings,
@@ -123,16 +126,15 @@ class App:
         self.control_address = ""
         self._socket_folder: Path | None = None
         self._ready = False
+        self._calls = CallInterceptor(
+            self.admission,
+            self.metrics,
+            self.settings.default_deadline_ms,
+            tracing=self.tracing,
+            slow_ms=settings.log.slow_ms,
+        )
         self._server = grpc.aio.server(
-            interceptors=[
-                CallInterceptor(
-                    self.admission,
-                    self.metrics,
-                    self.settings.default_deadline_ms,
-                    tracing=self.tracing,
-                    slow_ms=settings.log.slow_ms,
-                )
-            ],
+            interceptors=[self._calls],
             options=[
                 ("grpc.max_receive_message_length", self.settings.max_message_bytes),
                 ("grpc.max_send_message_length", self.settings.max_message_bytes),
@@ -215,12 +217,14 @@ class App:
 
     async def _drain(self) -> None:
         drain_s = self.settings.drain_ms / 1000
+        ends = time.monotonic() + drain_s + _HEARING_S
         self.health.end()
+        # What gRPC cuts off at the end learns no reason.
+        telling = self._loop.call_later(drain_s, self._calls.end)
         if self.ingress is not None:
-            started = time.monotonic()
-            await asyncio.to_thread(self.ingress.stop, self.settings.drain_ms)
-            drain_s = max(0.0, drain_s - (time.monotonic() - started))
-        await self._server.stop(drain_s)
+            await asyncio.to_thread(self.ingress.stop, round((drain_s + _HEARING_S) * 1000))
+        await self._server.stop(max(0.0, ends - time.monotonic()))
+        telling.cancel()
         if self._socket_folder is not None:
             shutil.rmtree(self._socket_folder, ignore_errors=True)
 

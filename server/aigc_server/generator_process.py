@@ -23,7 +23,8 @@ __all__ = ["GeneratorProcess"]
 
 
 _START_S = 60.0
-_END_S = 10.0
+# It has nothing to save, and at low priority on a busy machine little time to end.
+_END_S = 2.0
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0
 

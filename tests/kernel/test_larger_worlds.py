@@ -49,4 +49,3 @@ def test_a_short_list_holds_the_best_of_all(simd: str, n: int, hidden: float, ca
             wanted = recommend(world, Ask(user, n=15, exclude_seen=seen), mix, calibration, 10)
             assert results.counts[0] == len(wanted) == 15
             np.testing.assert_allclose(results.scores[0], [score for _, score in wanted], atol=2e-4)
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ def main() -> None:
     home, socket, told = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     message_bytes, trace = told.pop("message_bytes"), TraceSettings(**told.pop("trace"))
     limits = GenerationLimits(**told)
+    # A terminal's Ctrl-C and a service manager's SIGTERM go to all processes; the texts of the drain need this one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     stand_back(limits.niceness, idle=limits.niceness == 19)
     configure_logs(LogSettings(level="warning"))
     asyncio.run(_serve(home, socket, limits, message_bytes, trace))

@@ -18,6 +18,7 @@ from aigc.errors import AigcError
 from aigc_server.errors import code_of, malformed_request, rich_status
 from aigc_server.forwarding import RelayedError
 from aigc_server.interceptors.admission import Admission
+from aigc_server.interceptors.open_calls import OpenCall, OpenCalls
 from aigc_server.metrics import Metrics
 from aigc_server.settings import TraceSettings
 from aigc_server.tracing import Tracing
@@ -53,6 +54,11 @@ class CallInterceptor(_Base):
         self._tracing = tracing or Tracing(TraceSettings(), "")
         self._slow_s = slow_ms / 1000 if slow_ms else float("inf")
         self._log = structlog.get_logger("aigc.call")
+        self._calls = OpenCalls()
+
+    def end(self) -> None:
+        """Tell the callers of all calls in work that the server ends; what comes later is told so at once."""
+        self._calls.end()
 
     async def intercept_service(
         self,
@@ -75,9 +81,13 @@ class CallInterceptor(_Base):
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
             behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            async with self._around(method, context, slow_s=float("inf")), asyncio.timeout(context.time_remaining()):
+            async with (
+                self._around(method, context, slow_s=float("inf")) as call,
+                asyncio.timeout(context.time_remaining()),
+            ):
                 async for response in behaviour(_checked(request, streams=handler.request_streaming), context):
-                    yield response
+                    with call.sending():
+                        yield response
 
         make = {
             (False, False): grpc.unary_unary_rpc_method_handler,
@@ -92,7 +102,7 @@ class CallInterceptor(_Base):
         )
 
     @asynccontextmanager
-    async def _around(self, method: str, context: Any, slow_s: float) -> AsyncIterator[None]:
+    async def _around(self, method: str, context: Any, slow_s: float) -> AsyncIterator[OpenCall]:
         started = time.perf_counter()
         waited = 0.0
         code, reason = grpc.StatusCode.OK, ""
@@ -106,14 +116,14 @@ class CallInterceptor(_Base):
         stack = ExitStack()
         mark = stack.enter_context(self._tracing.span(method, metadata))
         try:
-            async with self._admission.turn() as waited:
+            async with self._calls.call() as call, self._admission.turn() as waited:
                 self._metrics.waited(waited)
                 remaining = context.time_remaining()
                 if remaining is not None and remaining <= 0:
                     raise TimeoutError
                 self._metrics.in_flight.inc()
                 try:
-                    yield
+                    yield call
                 finally:
                     self._metrics.in_flight.dec()
         except TimeoutError:
