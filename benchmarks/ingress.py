@@ -222,7 +222,8 @@ def main() -> None:
             with running(server(port), port, **front):
                 calls = []
                 for i in range(100_000):
-                    event = event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=users[i % len(users)], item_id="1", type="view")
+                    user = users[i % len(users)]
+                    event = event_pb2.Event(id=f"{os.getpid()}-{i}", user_id=user, item_id="1", type="view")
                     calls.append(recording.RecordEventsRequest(events=[event]))
                 recorded = write_requests(folder / "events", calls)
                 got = generator.run("closed", port, "/aigc.v1.EventService/RecordEvents", recorded, 64)
