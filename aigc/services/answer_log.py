@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -11,6 +12,13 @@ from aigc.errors import AigcError
 from aigc.store.base import LoggedRecommendation, Store
 
 __all__ = ["AnswerLog"]
+
+_PART = 24
+_SHARE = 8
+_PAUSE = 3.0
+"""Written are so many answers at once, or of many that wait this part of them; then the log rests this often the time
+that they took. The store's one writing thread has events, too, for which somebody waits, and a hundred answers in one
+transaction would stand for milliseconds in front of the calls that are being answered on its core."""
 
 
 class AnswerLog:
@@ -23,7 +31,7 @@ class AnswerLog:
             store: Where to.
             capacity: Answers that may wait.
             flush_ms: How long an answer waits for company.
-            batch: Answers written at once.
+            batch: Answers written at once, at most.
         """
         self._store = store
         self._queue: deque[LoggedRecommendation] = deque()
@@ -69,9 +77,15 @@ class AnswerLog:
 
     def _flush(self) -> None:
         while self._queue:
-            entries = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
+            entries = [self._queue.popleft() for _ in range(self._part())]
+            began = time.perf_counter()
             try:
                 self._store.log_recommendations(entries)
             except AigcError:
                 # Answers are kept as far as the store allows; a full disk must not stop the answering.
                 self.dropped += len(entries)
+            self._closing.wait(_PAUSE * (time.perf_counter() - began))
+
+    def _part(self) -> int:
+        waiting = len(self._queue)
+        return min(waiting, self._batch, self._batch if self._closing.is_set() else max(_PART, waiting // _SHARE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
@@ -384,13 +384,8 @@ class SqlStore:
 
     def _replace(self, connection: Connection, table: Any, entries: list[dict[str, Any]]) -> None:
         """Insert or replace by primary key."""
-        if not entries:
-            return
-        dialect = sqlite if self._sqlite else postgresql
-        statement: Any = dialect.insert(table)
-        key = list(table.primary_key.columns)
-        changed = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
-        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), entries)
+        if entries:
+            connection.execute(_replacement(table, self._sqlite), entries)
 
     def _next_revision(self, connection: Connection) -> int:
         # On PostgreSQL other processes may write: revisions rise in the order of the commits.
@@ -408,6 +403,14 @@ class SqlStore:
         if any(is_new):
             self._announce(connection, "events")
         return is_new, batch
+
+
+@lru_cache
+def _replacement(table: Table, sqlite_: bool) -> Any:
+    statement: Any = (sqlite if sqlite_ else postgresql).insert(table)
+    key = list(table.primary_key.columns)
+    changed = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 def _insert(connection: Connection, *, table: Table, batch: list[dict[str, Any]]) -> None:
