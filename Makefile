@@ -97,7 +97,7 @@ soak: setup ## Ten minutes of everything at once: load, swaps, hostile clients; 
 	$(BIN)/python benchmarks/soak.py $(SOAK_ARGS)
 
 .PHONY: compare
-compare: setup compare-peers ## The same question to other servers, side by side (benchmarks/compare; needs Go, Cargo, libgrpc++-dev)
+compare: setup compare-peers ## The same question to other servers, side by side (benchmarks/compare; needs Go, Cargo, libgrpc++-dev, libnghttp2-dev)
 	$(BIN)/python benchmarks/compare/run.py --prepare-only
 	$(BIN)/python benchmarks/compare/run.py $(COMPARE_ARGS)
 

@@ -34,7 +34,7 @@ from aigc.v1 import recommendation_service_pb2 as pb
 HERE = Path(__file__).resolve().parent
 SERVICE = "/aigc.v1.RecommendationService"
 OUTSTANDING = 64
-LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization")
+LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization", "-lnghttp2")
 
 
 def free_port() -> int:
@@ -75,7 +75,7 @@ def running(command: list[str], port: int, **environment: str) -> Iterator[int]:
 
 
 class Generator:
-    """The load generator, built once, on core 1."""
+    """The load generator, built once (with libgrpc++-dev and libnghttp2-dev), on core 1."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.program = str(folder / "ingress_load")

@@ -15,8 +15,8 @@
 // be sent is not left out. How late it was sent, which is the generator's doing, stands beside it.
 #include <absl/synchronization/mutex.h>
 #include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/epoll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -25,11 +25,14 @@
 #include <cstring>
 #include <deque>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "grpc_channel.h"
 
 using Clock = std::chrono::steady_clock;
 
@@ -99,23 +102,17 @@ int pauses(double seconds) {
   return 0;
 }
 
-struct Call {
-  grpc::ClientContext context;
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  Clock::time_point due;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader;
-};
-
-std::vector<grpc::ByteBuffer> read_requests(const char* path) {
+// Each behind the prefix of a gRPC message: not compressed, its length.
+std::vector<std::string> read_requests(const char* path) {
   std::ifstream file(path, std::ios::binary);
   const std::string all((std::istreambuf_iterator<char>(file)), {});
-  std::vector<grpc::ByteBuffer> requests;
+  std::vector<std::string> requests;
   for (std::size_t at = 0; at + 4 <= all.size();) {
     std::uint32_t size;
     std::memcpy(&size, all.data() + at, 4);
-    grpc::Slice slice(all.data() + at + 4, size);
-    requests.emplace_back(&slice, 1);
+    std::string request(1, '\0');
+    for (int shift = 24; shift >= 0; shift -= 8) request.push_back(static_cast<char>(size >> shift));
+    requests.push_back(request + all.substr(at + 4, size));
     at += 4 + size;
   }
   return requests;
@@ -138,19 +135,6 @@ int load(bool open, char** argv) {
   const std::string address = argv[0], method = argv[1];
   const auto requests = read_requests(argv[2]);
   const double seconds = std::atof(argv[3]), level = std::atof(argv[4]);
-  std::vector<std::unique_ptr<grpc::GenericStub>> stubs;
-  for (int i = 0; i < kChannels; ++i) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    arguments.SetMaxReceiveMessageSize(-1);
-    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // what fails is to be seen, and costs less
-    auto channel =
-        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-    if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(20)))
-      return 1;
-    stubs.push_back(std::make_unique<grpc::GenericStub>(channel));
-  }
-  grpc::CompletionQueue queue;
   std::size_t sent = 0, outstanding = 0, bytes = 0, most = 0;
   // In memory that is there already: what grows while it measures is late in sending.
   const double rate = open ? level : 100'000.0;
@@ -160,61 +144,64 @@ int load(bool open, char** argv) {
   for (int i = 0; i <= static_cast<int>(seconds); ++i)
     by_second.push_back(room(static_cast<std::size_t>(rate * 1.1)));
   std::map<int, std::size_t> codes;
+  std::vector<std::unique_ptr<GrpcChannel>> channels;
   const auto send = [&](Clock::time_point due) {
     auto* call = new Call;
     call->due = due;
-    call->reader = stubs[sent % kChannels]->PrepareUnaryCall(
-        &call->context, method, requests[sent % requests.size()], &queue);
-    call->reader->StartCall();
-    call->reader->Finish(&call->response, &call->status, call);
-    ++sent;
+    call->request = &requests[sent % requests.size()];
     most = std::max(most, ++outstanding);
+    channels[sent++ % kChannels]->begin(call);
   };
   const auto start = Clock::now();
   const auto warm = start + std::chrono::milliseconds(500);
   const auto end =
       warm + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  const auto done = [&](Call* call) {
+  const std::function<void(Call*)> done = [&](Call* call) {
     const auto now = Clock::now();
     --outstanding;
     if (now >= warm && now <= end) {
-      ++codes[call->status.error_code()];
+      ++codes[call->status];
       const double took = std::chrono::duration<double, std::milli>(now - call->due).count();
-      (call->status.ok() ? times : refusals).push_back(took);
+      (call->status == 0 ? times : refusals).push_back(took);
       // In the second it was due in, so that who waits long is not counted later.
       const auto second =
           std::chrono::duration_cast<std::chrono::seconds>(call->due - warm).count();
-      if (call->status.ok() && call->due >= warm)
+      if (call->status == 0 && call->due >= warm)
         by_second[static_cast<std::size_t>(second)].push_back(took);
-      bytes += call->response.Length();
+      bytes += call->received - std::min<std::size_t>(call->received, 5);
     }
     delete call;
+    if (!open && now < end) send(now);
   };
-  void* tag;
-  bool ok;
-  if (!open) {
+  const int events = epoll_create1(0);
+  for (int i = 0; i < kChannels; ++i) {
+    channels.push_back(std::make_unique<GrpcChannel>(address, method, done));
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = channels.back().get();
+    epoll_ctl(events, EPOLL_CTL_ADD, channels.back()->socket(), &event);
+  }
+  const std::chrono::duration<double> gap(1.0 / level);
+  const auto due_at = [&](std::size_t i) {
+    return start + std::chrono::duration_cast<Clock::duration>(gap * static_cast<double>(i));
+  };
+  if (!open)
     for (int i = 0; i < static_cast<int>(level); ++i) send(Clock::now());
-    while (outstanding > 0 && queue.Next(&tag, &ok)) {
-      done(static_cast<Call*>(tag));
-      if (Clock::now() < end) send(Clock::now());
+  // Waits by asking again: a sleeping thread would wake up late and be counted against the server.
+  for (std::size_t next = 0;;) {
+    const auto now = Clock::now();
+    for (; open && due_at(next) <= now && due_at(next) < end; ++next) {
+      if (due_at(next) >= warm)
+        late.push_back(std::chrono::duration<double, std::milli>(now - due_at(next)).count());
+      send(due_at(next));
     }
-  } else {
-    const std::chrono::duration<double> gap(1.0 / level);
-    for (std::size_t i = 0;;) {
-      const auto due =
-          start + std::chrono::duration_cast<Clock::duration>(gap * static_cast<double>(i));
-      const auto now = Clock::now();
-      if (now >= due && due < end) {
-        if (due >= warm)
-          late.push_back(std::chrono::duration<double, std::milli>(now - due).count());
-        send(due);
-        ++i;
-      }
-      if (due >= end && (outstanding == 0 || now > end + std::chrono::seconds(10))) break;
-      // Waits by asking again: a sleeping thread would wake up late and be counted against the
-      // server.
-      const auto got = queue.AsyncNext(&tag, &ok, gpr_time_0(GPR_CLOCK_REALTIME));
-      if (got == grpc::CompletionQueue::GOT_EVENT) done(static_cast<Call*>(tag));
+    if (now >= end && (outstanding == 0 || now > end + std::chrono::seconds(10))) break;
+    for (const auto& channel : channels) channel->flush();
+    epoll_event ready[kChannels];
+    const int n = epoll_wait(events, ready, kChannels, 0);
+    for (int i = 0; i < n; ++i) {
+      auto* channel = static_cast<GrpcChannel*>(ready[i].data.ptr);
+      if (!channel->read()) epoll_ctl(events, EPOLL_CTL_DEL, channel->socket(), nullptr);
     }
   }
   std::sort(times.begin(), times.end());

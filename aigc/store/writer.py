@@ -13,11 +13,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from aigc.errors import AigcError, ResourceExhaustedError, UnavailableError
+from aigc.quiet_work import stand_back
 from aigc.store.faults import translate
 
 __all__ = ["GroupCommit"]
 
 T = TypeVar("T")
+_NICENESS = 10
+"""Whoever waits for a commit waits for the disk, for milliseconds anyway; whoever waits for an answer does not."""
 
 
 @dataclass(slots=True)
@@ -92,6 +95,7 @@ class GroupCommit:
         self._thread.join()
 
     def _run(self) -> None:
+        stand_back(_NICENESS)
         while group := self._take():
             if not self._commit(group) and len(group) > 1:
                 for work in group:

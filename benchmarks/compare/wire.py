@@ -20,7 +20,7 @@ from aigc.v1 import recommendation_service_pb2 as aigc
 
 HERE = Path(__file__).resolve().parent
 N = 20
-LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization")
+LIBRARIES = ("-lgrpc++", "-lgrpc", "-lgpr", "-labsl_synchronization", "-lnghttp2")
 
 
 @dataclass(frozen=True)
