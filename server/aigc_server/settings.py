@@ -92,7 +92,7 @@ class IngressSettings:
     threads: int = 0
     recommend: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=1))
     searches: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=64))
-    target_ms: float = 5.0
+    target_ms: float = 2.0
     interval_ms: float = 500.0
     events: BatchingSettings = field(default_factory=lambda: BatchingSettings(maximum=256, delay_us=2000))
     keep_mb: int = 64
